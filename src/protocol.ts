@@ -1,0 +1,221 @@
+/**
+ * What the page (or the headless command line) and the tuning worker say to each other: commands one way, events the
+ * other, both discriminated unions on `type`. It is only the language: `workers/` and `src/ui` (through src/client.ts) speak it, each
+ * checks what it receives with `parseCommand` / `parseEvent`.
+ *
+ * Every command carries a `request` number. Its answers carry the same number: any events that report on the way, then exactly one
+ * `result` (with the command's own payload, see Results) or one `failed`.
+ */
+import type { Device } from './engine/engine'
+import type { Example } from './job/records'
+import type { EpochRecord, Evaluation, Metrics, PromptSummary, StepRecord, TuneReport } from './library/prompt-record'
+
+export interface DeviceInfo {
+  readonly device: Device
+  readonly available: boolean
+  /** For people: adapter name, thread count, or why it is not available. */
+  readonly description: string
+  /** True for Chromium's software WebGPU adapter: correct, and about a hundred times slower than wasm. */
+  readonly is_fallback_adapter: boolean
+}
+
+export interface ModelSummary {
+  readonly id: string
+  readonly model_dtype: string
+  readonly revision: string
+  readonly file_sha256: string
+  readonly kind: 'causal-lm' | 'seq2seq'
+  readonly architecture: string
+  readonly parameters: number
+  readonly file_bytes: number
+  readonly hidden_size: number
+  readonly vocab_size: number
+  readonly max_positions: number | null
+  /** What `auto` chose and why, for people. */
+  readonly device: Device
+  readonly device_reason: string
+  readonly embedding_std: number
+  /** The learning rate "auto" stands for on this model. */
+  readonly auto_learning_rate: number
+}
+
+/** One line of `npm run inspect`. */
+export interface InspectReport {
+  readonly model: string
+  readonly kind: string
+  readonly ops: Readonly<Record<string, number>>
+  readonly unsupported: readonly { readonly op_type: string; readonly domain: string; readonly node: string }[]
+  /** How many composites were recognised of the ops that could be, "x/y" device ops after/before fusing. */
+  readonly fused: string
+  readonly parameters: number
+  readonly self_test: { readonly max_abs_diff: number; readonly tolerance: number; readonly ok: boolean } | null
+  readonly reference: { readonly logits_max_abs_diff: number; readonly gradient_max_rel_diff: number; readonly ok: boolean } | null
+  /** Set when it can't be tuned: why. */
+  readonly error: string | null
+}
+
+/** What the examples become under these settings, shown before training. */
+export interface Preview {
+  readonly rows: readonly {
+    readonly source: string
+    readonly target: string
+    readonly source_tokens: number
+    readonly target_tokens: number
+    readonly truncated: boolean
+  }[]
+  readonly truncated_sources: number
+  readonly truncated_targets: number
+  readonly longest: number
+  /** Optimizer steps of the whole job. */
+  readonly total_steps: number
+}
+
+export interface Sampling {
+  readonly max_new_tokens: number
+  readonly do_sample: boolean
+  readonly temperature: number
+  readonly top_k: number
+  readonly top_p: number
+  readonly repetition_penalty: number
+  readonly seed: number
+}
+
+export interface Generation {
+  readonly text: string
+  readonly tokens: number
+  readonly finish_reason: 'EOS_TOKEN' | 'MAX_TOKENS' | 'CANCELLED'
+  readonly ms: number
+}
+
+/** A file handed over or taken away; `path` is relative, with forward slashes. */
+export interface FileEntry {
+  readonly path: string
+  readonly blob: Blob
+}
+
+export interface StorageReport {
+  readonly persisted: boolean
+  readonly usage_bytes: number | null
+  readonly quota_bytes: number | null
+  readonly models: readonly { readonly id: string; readonly files: number; readonly bytes: number }[]
+  /** Set when IndexedDB can't be used and everything is kept in memory only: why. */
+  readonly memory_only: string | null
+}
+
+/** The commands: name -> payload. */
+export interface Commands {
+  probe_devices: object
+  /** Downloads or finds the model, reads its graph, checks that it can be tuned, picks a device. Reports `model_progress`. */
+  open_model: { readonly base_model: string; readonly model_dtype: string; readonly device: string; readonly allow_downloads: boolean }
+  /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
+  add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
+  inspect: { readonly base_model: string; readonly model_dtype: string; readonly device: string; readonly reference: string | null }
+  /** `job` is unchecked JSON here: the worker validates and answers with all problems. */
+  preview: { readonly job: unknown; readonly examples: readonly Example[] }
+  /** Reports `tune_started`, `evaluated`, `step`, `epoch`, `paused`. `validation` null: split by job.validation. */
+  tune: { readonly job: unknown; readonly name: string; readonly train: readonly Example[]; readonly validation: readonly Example[] | null }
+  /** Goes on with the run a reload or crash interrupted, from its last checkpoint. Same reports as tune. */
+  resume_run: { readonly run: string }
+  interrupted_runs: object
+  discard_run: { readonly run: string }
+  /** These three act on the run in progress. */
+  pause: object
+  resume: object
+  /** Ends the run; the best prompt so far is kept. */
+  cancel: object
+  /** prompt null: the untuned model. Reports `token`. `verbalizer` renders the input (the prompt's own when null). */
+  generate: { readonly prompt: string | null; readonly base_model: string; readonly input: string; readonly verbalizer: string | null; readonly sampling: Sampling }
+  stop_generating: { readonly target: number }
+  list_prompts: object
+  rename_prompt: { readonly prompt: string; readonly name: string }
+  delete_prompt: { readonly prompt: string }
+  /** A PEFT adapter: adapter_config.json and adapter_model.safetensors. */
+  import_prompt: { readonly name: string; readonly base_model: string; readonly files: readonly FileEntry[] }
+  export_prompt: { readonly prompt: string; readonly format: 'peft' | 'baked' }
+  storage: object
+  remove_model: { readonly base_model: string }
+  persist_storage: object
+  reset_storage: object
+}
+
+/** What each command's `result` carries. */
+export interface Results {
+  probe_devices: readonly DeviceInfo[]
+  open_model: ModelSummary
+  add_model_files: null
+  inspect: InspectReport
+  preview: Preview
+  tune: TuneResult
+  resume_run: TuneResult
+  interrupted_runs: readonly InterruptedRun[]
+  discard_run: null
+  pause: null
+  resume: null
+  cancel: null
+  generate: Generation
+  stop_generating: null
+  list_prompts: readonly PromptSummary[]
+  rename_prompt: null
+  delete_prompt: null
+  import_prompt: PromptSummary
+  export_prompt: { readonly filename: string; readonly files: readonly FileEntry[]; readonly zip: Blob }
+  storage: StorageReport
+  remove_model: null
+  persist_storage: boolean
+  reset_storage: null
+}
+
+export interface TuneResult {
+  readonly prompt: PromptSummary
+  readonly report: TuneReport
+}
+
+export interface InterruptedRun {
+  readonly run: string
+  readonly name: string
+  readonly base_model: string
+  readonly step: number
+  readonly total_steps: number
+  readonly saved: string
+}
+
+/** What may be reported before a command's result. */
+export type Progress =
+  | { readonly type: 'model_progress'; readonly file: string; readonly loaded: number; readonly total: number | null; readonly stage: 'download' | 'read' | 'prepare' }
+  | {
+      readonly type: 'tune_started'
+      readonly run: string
+      readonly device: Device
+      readonly device_reason: string
+      readonly learning_rate: number
+      readonly total_steps: number
+      readonly train_rows: number
+      readonly validation_rows: number
+      readonly truncated: number
+      readonly notices: readonly string[]
+    }
+  | { readonly type: 'evaluated'; readonly which: 'baseline' | 'tuned'; readonly evaluation: Evaluation }
+  | { readonly type: 'stage'; readonly text: string }
+  | { readonly type: 'step'; readonly step: StepRecord; readonly memory_bytes: number }
+  | { readonly type: 'epoch'; readonly epoch: EpochRecord; readonly best: boolean; readonly best_metrics: Metrics | null }
+  | { readonly type: 'paused'; readonly paused: boolean }
+  | { readonly type: 'token'; readonly text: string }
+
+export type CommandName = keyof Commands
+export type Command = { [Name in CommandName]: { readonly type: Name; readonly request: number } & Commands[Name] }[CommandName]
+
+/** An error as the page shows it: what happened, what was kept, what to do next. */
+export interface Failure {
+  readonly code: 'invalid' | 'not_found' | 'unsupported' | 'network' | 'out_of_memory' | 'device_lost' | 'busy' | 'cancelled' | 'storage' | 'internal'
+  readonly message: string
+  readonly hint: string
+  /** For code 'invalid': every problem of a job, `field: message`. */
+  readonly problems: readonly { readonly field: string; readonly message: string }[]
+}
+
+export type Event =
+  | ({ readonly request: number } & Progress)
+  | { readonly type: 'result'; readonly request: number; readonly result: Results[CommandName] }
+  | { readonly type: 'failed'; readonly request: number; readonly failure: Failure }
+  /** Not an answer: something the page should show at any time. */
+  | { readonly type: 'notice'; readonly request: null; readonly level: 'info' | 'warning'; readonly text: string }
