@@ -109,7 +109,18 @@ export interface Commands {
   open_model: { readonly base_model: string; readonly model_dtype: string; readonly device: string; readonly allow_downloads: boolean }
   /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
-  inspect: { readonly base_model: string; readonly model_dtype: string; readonly device: string; readonly reference: string | null }
+  /**
+   * Reads, checks and self-tests a model. `file`: one ONNX file of it by path (then no config.json or tokenizer is needed), or null for
+   * the file that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
+   */
+  inspect: {
+    readonly base_model: string
+    readonly file: string | null
+    readonly model_dtype: string
+    readonly device: string
+    readonly allow_downloads: boolean
+    readonly reference: string | null
+  }
   /** `job` is unchecked JSON here: the worker validates and answers with all problems. */
   preview: { readonly job: unknown; readonly examples: readonly Example[] }
   /** Reports `tune_started`, `evaluated`, `step`, `epoch`, `paused`. `validation` null: split by job.validation. */
