@@ -47,12 +47,21 @@ const oneWayImports = rooms.map((room) => {
               allowTypeImports: room === 'ui',
               message: `src/${room} may not import src/${other} (see eslint.config.js).`,
             })),
-            { group: ['**/workers/**', '**/cli/**', '**/test/**'], message: 'src never imports workers, cli or test.', allowTypeImports: false },
-            ...homes.map(([name, where]) => ({ group: [name, `${name}/*`], message: `Only src/${where.join(', src/')} imports ${name}.` })),
+            {
+              group: ['**/workers/**', '**/cli/**', '**/test/**'],
+              message: 'src never imports workers, cli or test.',
+              allowTypeImports: false,
+            },
+            ...homes.map(([name, where]) => ({
+              group: [name, `${name}/*`],
+              message: `Only src/${where.join(', src/')} imports ${name}.`,
+            })),
           ],
         },
       ],
-      ...(room === 'ui' ? {} : { 'no-restricted-globals': ['error', { name: 'self', message: 'Only workers/ touches self.' }, 'document', 'window'] }),
+      ...(room === 'ui'
+        ? {}
+        : { 'no-restricted-globals': ['error', { name: 'self', message: 'Only workers/ touches self.' }, 'document', 'window'] }),
     },
   }
 })

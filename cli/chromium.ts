@@ -64,7 +64,10 @@ export function findOrInstallChromium(log: (line: string) => void = console.erro
   if (onPath('apt-get')) {
     const sudo = process.getuid?.() === 0 ? [] : ['sudo']
     log("That did not work; installing Debian's package (apt-get install chromium)")
-    for (const args of [['apt-get', 'update', '-qq'], ['apt-get', 'install', '-y', '-qq', 'chromium']]) {
+    for (const args of [
+      ['apt-get', 'update', '-qq'],
+      ['apt-get', 'install', '-y', '-qq', 'chromium'],
+    ]) {
       const [command, ...rest] = [...sudo, ...args]
       const result = spawnSync(command ?? 'apt-get', rest, { stdio: 'inherit', timeout: 900_000 })
       if (result.status !== 0) tried.push(`${args.join(' ')}: exit ${result.status ?? 'signal'}`)
@@ -72,7 +75,9 @@ export function findOrInstallChromium(log: (line: string) => void = console.erro
   }
   const now = alreadyHere()
   if (now) return now
-  throw new Error(`No Chromium found or installable. Install Chromium or Chrome, or set CHROMIUM to its path.\n${tried.join('\n')}`)
+  throw new Error(
+    `No Chromium found or installable. Install Chromium or Chrome, or set CHROMIUM to its path.\n${tried.join('\n')}`,
+  )
 }
 
 /** Launch options of playwright-core for a headless Chromium with WebGPU. */

@@ -17,7 +17,11 @@ const PORT = 41733
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
   constructor(readonly failure: Failure) {
-    super([failure.message, ...failure.problems.map((p) => `${p.field}: ${p.message}`), failure.hint].filter((line) => line !== '').join('\n'))
+    super(
+      [failure.message, ...failure.problems.map((p) => `${p.field}: ${p.message}`), failure.hint]
+        .filter((line) => line !== '')
+        .join('\n'),
+    )
   }
 }
 

@@ -13,7 +13,8 @@ import type { InspectReport } from '../src/protocol'
 import { CommandFailed, Headless } from './headless'
 import { listFiles } from './serve'
 
-const USAGE = 'usage: npm run inspect -- MODEL_DIR | HUB_ID | FILE.onnx ... [--device auto|webgpu|wasm|cpu] [--dtype fp32|q8|...] [--reference FILE.json]'
+const USAGE =
+  'usage: npm run inspect -- MODEL_DIR | HUB_ID | FILE.onnx ... [--device auto|webgpu|wasm|cpu] [--dtype fp32|q8|...] [--reference FILE.json]'
 
 interface Target {
   /** What the report calls it: the argument as given, or the file's path. */
@@ -32,7 +33,9 @@ function withExternalData(directory: string, file: string): string[] {
 
 /** A name transformers.js accepts as a model id. */
 function localName(path: string): string {
-  return `local/${basename(path).replace(/[^\w.-]+/g, '-').replace(/\.{2,}|-{2,}/g, '-')}`
+  return `local/${basename(path)
+    .replace(/[^\w.-]+/g, '-')
+    .replace(/\.{2,}|-{2,}/g, '-')}`
 }
 
 function oneFile(label: string, directory: string, file: string): Target {
@@ -44,18 +47,33 @@ function targetsOf(argument: string): Target[] {
   if (!existsSync(path)) return [{ label: argument, directory: null, paths: [], base_model: argument, file: null }]
   if (!statSync(path).isDirectory()) return [oneFile(argument, dirname(path), basename(path))]
   const files = listFiles(path)
-  if (files.includes('config.json')) return [{ label: argument, directory: path, paths: files, base_model: localName(path), file: null }]
+  if (files.includes('config.json'))
+    return [{ label: argument, directory: path, paths: files, base_model: localName(path), file: null }]
   return files.filter((file) => file.endsWith('.onnx')).map((file) => oneFile(join(argument, file), path, file))
 }
 
 function failed(model: string, error: string): InspectReport {
-  return { model, kind: 'unknown', ops: {}, unsupported: [], fused: '0/0', parameters: 0, self_test: null, reference: null, error }
+  return {
+    model,
+    kind: 'unknown',
+    ops: {},
+    unsupported: [],
+    fused: '0/0',
+    parameters: 0,
+    self_test: null,
+    reference: null,
+    error,
+  }
 }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { device: { type: 'string', default: 'auto' }, dtype: { type: 'string', default: 'auto' }, reference: { type: 'string' } },
+    options: {
+      device: { type: 'string', default: 'auto' },
+      dtype: { type: 'string', default: 'auto' },
+      reference: { type: 'string' },
+    },
   })
   if (positionals.length === 0 || !['auto', ...DEVICES].includes(values.device)) {
     console.error(USAGE)
@@ -87,7 +105,11 @@ async function main(): Promise<number> {
         report = failed(target.label, error.message)
       }
       console.log(JSON.stringify({ ...report, model: target.label }))
-      const ok = report.error === null && report.unsupported.length === 0 && report.self_test?.ok !== false && report.reference?.ok !== false
+      const ok =
+        report.error === null &&
+        report.unsupported.length === 0 &&
+        report.self_test?.ok !== false &&
+        report.reference?.ok !== false
       good &&= ok
     }
   } finally {

@@ -52,7 +52,8 @@ async function putFile(mount: string, file: FileEntry): Promise<string> {
 }
 
 window.promptlathe = {
-  request: (type, payload) => outcome(() => client.request(type, payload, (progress) => void window.promptlatheProgress?.(progress))),
+  request: (type, payload) =>
+    outcome(() => client.request(type, payload, (progress) => void window.promptlatheProgress?.(progress))),
   addModel: (name, mount, paths) =>
     outcome(async () => {
       const files = await Promise.all(paths.map((path) => fetchFile(mount, path)))

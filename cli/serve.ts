@@ -13,7 +13,18 @@ import { build, preview, type Plugin } from 'vite'
 export const ROOT = resolve(import.meta.dirname, '..')
 
 /** What the build is made of; it is remade when any of it is newer than the build. */
-const SOURCES = ['src', 'workers', 'cli', 'public', 'index.html', 'headless.html', 'headers.ts', 'vite.config.ts', 'svelte.config.js', 'package-lock.json']
+const SOURCES = [
+  'src',
+  'workers',
+  'cli',
+  'public',
+  'index.html',
+  'headless.html',
+  'headers.ts',
+  'vite.config.ts',
+  'svelte.config.js',
+  'package-lock.json',
+]
 
 function newestChange(path: string): number {
   const stat = statSync(path)
