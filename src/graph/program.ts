@@ -103,7 +103,8 @@ export type CompositeOp =
 
 export type Op = StandardOp | CompositeOp
 export type OpName = Op['op']
-export type OpNamed<Name extends OpName> = Extract<Op, { readonly op: Name }>
+/** The member of Op that has this name, also where several names share one member (Extract would find none of those). */
+export type OpNamed<Name extends OpName, Member extends Op = Op> = Member extends Op ? (Name extends Member['op'] ? Member : never) : never
 
 /** Ops whose meaning is defined here and not by ONNX. */
 export const COMPOSITES = [
