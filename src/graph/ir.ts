@@ -45,6 +45,8 @@ export interface ValueInfo {
   readonly name: string
   readonly dtype: DType
   readonly dims: readonly (number | string | null)[]
+  /** What the file leaves open (outputs of subgraphs may): float32, or no dims, then merely stand in. */
+  readonly incomplete?: 'type' | 'shape'
 }
 
 export interface Graph {

@@ -1,0 +1,299 @@
+/**
+ * An ONNX file's bytes to its graph. Nothing is copied: weights are views into the file.
+ *
+ * Field numbers: https://github.com/onnx/onnx/blob/v1.18.0/onnx/onnx.proto3. It checks that the file is well formed
+ * (sizes, names, nesting), not that its ops make sense; what it has no use for (value_info, doc strings, metadata, local
+ * functions) is passed over.
+ */
+import type { Attribute, DType, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
+import { attributeTypeOf, dtypeOf } from './onnx-enums'
+import { readTensor, type ExternalData } from './read-tensor'
+import { FIXED32, VARINT, WireReader } from './wire'
+
+export interface ReadOptions {
+  /** External data files by the name the model calls them ("model.onnx_data"). */
+  readonly external?: ReadonlyMap<string, Uint8Array>
+  /** Leave external tensors without bytes instead: enough for edits that only need names and shapes. */
+  readonly skipExternal?: boolean
+}
+
+const NONE: readonly string[] = []
+const NO_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map()
+
+/**
+ * Reads a model. Initializers that older files also list among the graph inputs are left out of `inputs`.
+ * @throws GraphError for anything malformed or beyond the IR, with the field's path and its byte offset
+ */
+export function readModel(bytes: Uint8Array, options: ReadOptions = {}): OnnxModel {
+  const external: ExternalData = options.skipExternal ? 'skip' : (options.external ?? new Map())
+  const reader = WireReader.over(bytes, 'model')
+  let ir_version = 0
+  let producer_name = ''
+  let graph: Graph | null = null
+  const opsets = new Map<string, number>()
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        ir_version = reader.int64()
+        break
+      case 2:
+        producer_name = reader.string()
+        break
+      case 7:
+        if (graph) throw reader.error('a second graph')
+        graph = readGraph(reader.message('graph'), external)
+        break
+      case 8: {
+        const [domain, version] = readOpset(reader.message('opset_import', opsets.size))
+        const known = opsets.get(domain)
+        if (known !== undefined && known !== version)
+          throw reader.error(`operator set "${domain}" at both ${known} and ${version}`)
+        opsets.set(domain, version)
+        break
+      }
+      default:
+        reader.skip()
+    }
+  }
+  if (!graph) throw reader.error('no graph: this is not an ONNX model')
+  return { ir_version, producer_name, opsets, graph }
+}
+
+function readOpset(reader: WireReader): [domain: string, version: number] {
+  let domain = ''
+  let version = 0
+  while (reader.next()) {
+    if (reader.field === 1) domain = reader.string()
+    else if (reader.field === 2) version = reader.int64()
+    else reader.skip()
+  }
+  return [plainDomain(domain), version]
+}
+
+function plainDomain(domain: string): string {
+  return domain === 'ai.onnx' ? '' : domain
+}
+
+function readGraph(reader: WireReader, external: ExternalData): Graph {
+  let name = ''
+  const nodes: Node[] = []
+  const inputs: ValueInfo[] = []
+  const outputs: ValueInfo[] = []
+  const initializers = new Map<string, Tensor>()
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        nodes.push(readNode(reader.message('node', nodes.length), external))
+        break
+      case 2:
+        name = reader.string()
+        break
+      case 5: {
+        const read = readTensor(reader.message('initializer', initializers.size), external)
+        if (read.name === '') throw reader.error('an initializer without a name')
+        if (initializers.has(read.name)) throw reader.error(`a second initializer "${read.name}"`)
+        initializers.set(read.name, read.tensor)
+        break
+      }
+      case 11:
+        inputs.push(readValueInfo(reader.message('input', inputs.length)))
+        break
+      case 12:
+        outputs.push(readValueInfo(reader.message('output', outputs.length)))
+        break
+      case 15:
+        throw reader.error('sparse initializers are not supported')
+      default:
+        reader.skip()
+    }
+  }
+  return { name, nodes, inputs: inputs.filter((input) => !initializers.has(input.name)), outputs, initializers }
+}
+
+function readNode(reader: WireReader, external: ExternalData): Node {
+  const inputs: string[] = []
+  const outputs: string[] = []
+  const attributes = new Map<string, Attribute>()
+  let name = ''
+  let op_type = ''
+  let domain = ''
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        inputs.push(reader.string())
+        break
+      case 2:
+        outputs.push(reader.string())
+        break
+      case 3:
+        name = reader.string()
+        break
+      case 4:
+        op_type = reader.string()
+        break
+      case 5: {
+        const [key, value] = readAttribute(reader.message('attribute', attributes.size), external)
+        if (attributes.has(key)) throw reader.error(`a second attribute "${key}"`)
+        attributes.set(key, value)
+        break
+      }
+      case 7:
+        domain = plainDomain(reader.string())
+        break
+      default:
+        reader.skip()
+    }
+  }
+  if (op_type === '') throw reader.error('a node without op_type')
+  return {
+    op_type,
+    domain,
+    name,
+    inputs: inputs.length === 0 ? NONE : inputs,
+    outputs: outputs.length === 0 ? NONE : outputs,
+    attributes: attributes.size === 0 ? NO_ATTRIBUTES : attributes,
+  }
+}
+
+function readAttribute(reader: WireReader, external: ExternalData): [name: string, value: Attribute] {
+  let name = ''
+  let declared = 0
+  let inferred: Attribute['type'] | undefined
+  let float = 0
+  let int = 0
+  let string = ''
+  let tensor: Tensor | undefined
+  let graph: Graph | undefined
+  const floats: number[] = []
+  const ints: number[] = []
+  const strings: string[] = []
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        name = reader.string()
+        break
+      case 2:
+        float = reader.float()
+        inferred = 'float'
+        break
+      case 3:
+        int = reader.int64()
+        inferred = 'int'
+        break
+      case 4:
+        string = reader.string()
+        inferred = 'string'
+        break
+      case 5:
+        tensor = readTensor(reader.message('t'), external).tensor
+        inferred = 'tensor'
+        break
+      case 6:
+        graph = readGraph(reader.message('g'), external)
+        inferred = 'graph'
+        break
+      case 7:
+        reader.repeated(FIXED32, (values) => floats.push(values.float()))
+        inferred = 'floats'
+        break
+      case 8:
+        reader.repeated(VARINT, (values) => ints.push(values.int64()))
+        inferred = 'ints'
+        break
+      case 9:
+        strings.push(reader.string())
+        inferred = 'strings'
+        break
+      case 20:
+        declared = reader.int64()
+        break
+      default:
+        reader.skip()
+    }
+  }
+  if (name === '') throw reader.error('an attribute without a name')
+  // Files older than IR version 2 give no type: the field that is set says it.
+  const type = declared === 0 ? inferred : attributeTypeOf(declared)
+  switch (type) {
+    case undefined:
+      throw reader.error(`attribute "${name}" has type ${declared}, which is not supported`)
+    case 'float':
+      return [name, { type, value: float }]
+    case 'int':
+      return [name, { type, value: int }]
+    case 'string':
+      return [name, { type, value: string }]
+    case 'tensor':
+      if (!tensor) throw reader.error(`attribute "${name}" holds no tensor`)
+      return [name, { type, value: tensor }]
+    case 'graph':
+      if (!graph) throw reader.error(`attribute "${name}" holds no graph`)
+      return [name, { type, value: graph }]
+    case 'floats':
+      return [name, { type, value: floats }]
+    case 'ints':
+      return [name, { type, value: ints }]
+    case 'strings':
+      return [name, { type, value: strings }]
+  }
+}
+
+function readValueInfo(reader: WireReader): ValueInfo {
+  let name = ''
+  let type: Omit<ValueInfo, 'name'> = { dtype: 'float32', dims: [], incomplete: 'type' }
+  while (reader.next()) {
+    if (reader.field === 1) name = reader.string()
+    else if (reader.field === 2) type = readType(reader.message('type'))
+    else reader.skip()
+  }
+  if (name === '') throw reader.error('a value without a name')
+  return { name, ...type }
+}
+
+function readType(reader: WireReader): Omit<ValueInfo, 'name'> {
+  let type: Omit<ValueInfo, 'name'> = { dtype: 'float32', dims: [], incomplete: 'type' }
+  while (reader.next()) {
+    if (reader.field === 1) type = readTensorType(reader.message('tensor_type'))
+    else if (reader.field === 6) reader.skip()
+    else throw reader.error('only tensors can be inputs and outputs (this is a sequence, map, optional or sparse tensor)')
+  }
+  return type
+}
+
+function readTensorType(reader: WireReader): Omit<ValueInfo, 'name'> {
+  let elem_type = 0
+  let dims: ValueInfo['dims'] | null = null
+  while (reader.next()) {
+    if (reader.field === 1) elem_type = reader.int64()
+    else if (reader.field === 2) dims = readShape(reader.message('shape'))
+    else reader.skip()
+  }
+  if (elem_type === 0) return { dtype: 'float32', dims: [], incomplete: 'type' }
+  const dtype: DType | undefined = dtypeOf(elem_type)
+  if (!dtype) throw reader.error(`data type ${elem_type} is not supported`)
+  return dims ? { dtype, dims } : { dtype, dims: [], incomplete: 'shape' }
+}
+
+function readShape(reader: WireReader): ValueInfo['dims'] {
+  const dims: (number | string | null)[] = []
+  while (reader.next()) {
+    if (reader.field !== 1) {
+      reader.skip()
+      continue
+    }
+    const entry = reader.message('dim', dims.length)
+    let dim: number | string | null = null
+    while (entry.next()) {
+      if (entry.field === 1) {
+        const value = entry.int64()
+        // -1 is how some exporters write "unknown".
+        dim = value < 0 ? null : value
+      } else if (entry.field === 2) {
+        const symbol = entry.string()
+        dim = symbol === '' ? null : symbol
+      } else entry.skip()
+    }
+    dims.push(dim)
+  }
+  return dims
+}
