@@ -49,7 +49,11 @@ export interface InspectReport {
   readonly fused: string
   readonly parameters: number
   readonly self_test: { readonly max_abs_diff: number; readonly tolerance: number; readonly ok: boolean } | null
-  readonly reference: { readonly logits_max_abs_diff: number; readonly gradient_max_rel_diff: number; readonly ok: boolean } | null
+  readonly reference: {
+    readonly logits_max_abs_diff: number
+    readonly gradient_max_rel_diff: number
+    readonly ok: boolean
+  } | null
   /** Set when it can't be tuned: why. */
   readonly error: string | null
 }
@@ -106,7 +110,12 @@ export interface StorageReport {
 export interface Commands {
   probe_devices: object
   /** Downloads or finds the model, reads its graph, checks that it can be tuned, picks a device. Reports `model_progress`. */
-  open_model: { readonly base_model: string; readonly model_dtype: string; readonly device: string; readonly allow_downloads: boolean }
+  open_model: {
+    readonly base_model: string
+    readonly model_dtype: string
+    readonly device: string
+    readonly allow_downloads: boolean
+  }
   /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
   /**
@@ -124,7 +133,12 @@ export interface Commands {
   /** `job` is unchecked JSON here: the worker validates and answers with all problems. */
   preview: { readonly job: unknown; readonly examples: readonly Example[] }
   /** Reports `tune_started`, `evaluated`, `step`, `epoch`, `paused`. `validation` null: split by job.validation. */
-  tune: { readonly job: unknown; readonly name: string; readonly train: readonly Example[]; readonly validation: readonly Example[] | null }
+  tune: {
+    readonly job: unknown
+    readonly name: string
+    readonly train: readonly Example[]
+    readonly validation: readonly Example[] | null
+  }
   /** Goes on with the run a reload or crash interrupted, from its last checkpoint. Same reports as tune. */
   resume_run: { readonly run: string }
   interrupted_runs: object
@@ -135,7 +149,13 @@ export interface Commands {
   /** Ends the run; the best prompt so far is kept. */
   cancel: object
   /** prompt null: the untuned model. Reports `token`. `verbalizer` renders the input (the prompt's own when null). */
-  generate: { readonly prompt: string | null; readonly base_model: string; readonly input: string; readonly verbalizer: string | null; readonly sampling: Sampling }
+  generate: {
+    readonly prompt: string | null
+    readonly base_model: string
+    readonly input: string
+    readonly verbalizer: string | null
+    readonly sampling: Sampling
+  }
   stop_generating: { readonly target: number }
   list_prompts: object
   rename_prompt: { readonly prompt: string; readonly name: string }
@@ -192,7 +212,13 @@ export interface InterruptedRun {
 
 /** What may be reported before a command's result. */
 export type Progress =
-  | { readonly type: 'model_progress'; readonly file: string; readonly loaded: number; readonly total: number | null; readonly stage: 'download' | 'read' | 'prepare' }
+  | {
+      readonly type: 'model_progress'
+      readonly file: string
+      readonly loaded: number
+      readonly total: number | null
+      readonly stage: 'download' | 'read' | 'prepare'
+    }
   | {
       readonly type: 'tune_started'
       readonly run: string
@@ -217,7 +243,17 @@ export type Command = { [Name in CommandName]: { readonly type: Name; readonly r
 
 /** An error as the page shows it: what happened, what was kept, what to do next. */
 export interface Failure {
-  readonly code: 'invalid' | 'not_found' | 'unsupported' | 'network' | 'out_of_memory' | 'device_lost' | 'busy' | 'cancelled' | 'storage' | 'internal'
+  readonly code:
+    | 'invalid'
+    | 'not_found'
+    | 'unsupported'
+    | 'network'
+    | 'out_of_memory'
+    | 'device_lost'
+    | 'busy'
+    | 'cancelled'
+    | 'storage'
+    | 'internal'
   readonly message: string
   readonly hint: string
   /** For code 'invalid': every problem of a job, `field: message`. */
@@ -230,3 +266,9 @@ export type Event =
   | { readonly type: 'failed'; readonly request: number; readonly failure: Failure }
   /** Not an answer: something the page should show at any time. */
   | { readonly type: 'notice'; readonly request: null; readonly level: 'info' | 'warning'; readonly text: string }
+
+/** An event whose shape was checked; what a `result` carries is checked against its command by parseResult. */
+export type ReceivedEvent =
+  Exclude<Event, { type: 'result' }> | { readonly type: 'result'; readonly request: number; readonly result: unknown }
+
+export { parseCommand, parseEvent, parseResult, ProtocolError } from './protocol-checks'
