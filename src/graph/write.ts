@@ -1,0 +1,116 @@
+/**
+ * A graph to the bytes of an ONNX file, in chunks: weights are handed through as the views they are, never copied.
+ *
+ * The inverse of `read.ts` (same field numbers, same spec). To change a file that exists, patch it (`bake.ts`) rather than
+ * write it anew: the reader drops what the IR has no place for.
+ */
+import type { Attribute, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
+import { ATTRIBUTE_TYPES, DATA_TYPES } from './onnx-enums'
+import { WireWriter } from './wire'
+
+export { concatBytes } from './wire'
+
+/** Before this IR version every initializer has to be a graph input too, which this project never writes. */
+const MIN_IR_VERSION = 4
+
+/** The model as an ONNX file, in chunks to put one after the other. Weights are among them as views. */
+export function writeModel(model: OnnxModel): Uint8Array[] {
+  const writer = new WireWriter()
+  writer.int64(1, Math.max(model.ir_version, MIN_IR_VERSION))
+  if (model.producer_name !== '') writer.string(2, model.producer_name)
+  writer.message(7, encodeGraph(model.graph))
+  for (const [domain, version] of model.opsets) {
+    const opset = new WireWriter()
+    if (domain !== '') opset.string(1, domain)
+    opset.int64(2, version)
+    writer.message(8, opset)
+  }
+  return writer.chunks()
+}
+
+function encodeGraph(graph: Graph): WireWriter {
+  const writer = new WireWriter()
+  for (const node of graph.nodes) writer.message(1, encodeNode(node))
+  if (graph.name !== '') writer.string(2, graph.name)
+  for (const [name, tensor] of graph.initializers) writer.message(5, encodeTensor(name, tensor))
+  for (const input of graph.inputs) writer.message(11, encodeValueInfo(input))
+  for (const output of graph.outputs) writer.message(12, encodeValueInfo(output))
+  return writer
+}
+
+/** A NodeProto. */
+export function encodeNode(node: Node): WireWriter {
+  const writer = new WireWriter()
+  for (const input of node.inputs) writer.string(1, input)
+  for (const output of node.outputs) writer.string(2, output)
+  if (node.name !== '') writer.string(3, node.name)
+  writer.string(4, node.op_type)
+  for (const [name, attribute] of node.attributes) writer.message(5, encodeAttribute(name, attribute))
+  if (node.domain !== '') writer.string(7, node.domain)
+  return writer
+}
+
+/** A TensorProto with raw_data (strings: the string_data fields the reader kept as they were). */
+export function encodeTensor(name: string, tensor: Tensor): WireWriter {
+  const writer = new WireWriter()
+  if (tensor.dims.length > 0) writer.packedInt64(1, tensor.dims)
+  writer.int64(2, DATA_TYPES[tensor.dtype])
+  if (name !== '') writer.string(8, name)
+  if (tensor.dtype === 'string') writer.raw(tensor.bytes)
+  else writer.bytes(9, tensor.bytes)
+  return writer
+}
+
+function encodeAttribute(name: string, attribute: Attribute): WireWriter {
+  const writer = new WireWriter()
+  writer.string(1, name)
+  switch (attribute.type) {
+    case 'float':
+      writer.float(2, attribute.value)
+      break
+    case 'int':
+      writer.int64(3, attribute.value)
+      break
+    case 'string':
+      writer.string(4, attribute.value)
+      break
+    case 'tensor':
+      writer.message(5, encodeTensor('', attribute.value))
+      break
+    case 'graph':
+      writer.message(6, encodeGraph(attribute.value))
+      break
+    case 'floats':
+      writer.packedFloat(7, attribute.value)
+      break
+    case 'ints':
+      writer.packedInt64(8, attribute.value)
+      break
+    case 'strings':
+      for (const value of attribute.value) writer.string(9, value)
+  }
+  writer.int64(20, ATTRIBUTE_TYPES[attribute.type])
+  return writer
+}
+
+function encodeValueInfo(info: ValueInfo): WireWriter {
+  const writer = new WireWriter()
+  writer.string(1, info.name)
+  if (info.incomplete === 'type') return writer
+  const tensor = new WireWriter()
+  tensor.int64(1, DATA_TYPES[info.dtype])
+  if (info.incomplete !== 'shape') {
+    const shape = new WireWriter()
+    for (const dim of info.dims) {
+      const entry = new WireWriter()
+      if (typeof dim === 'number') entry.int64(1, dim)
+      else if (dim !== null) entry.string(2, dim)
+      shape.message(1, entry)
+    }
+    tensor.message(2, shape)
+  }
+  const type = new WireWriter()
+  type.message(1, tensor)
+  writer.message(2, type)
+  return writer
+}
