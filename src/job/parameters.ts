@@ -1,43 +1,251 @@
 /**
  * The one schema of a tuning job: names as in caikit-nlp's "Prompt Tuning Parameters", with type, default, range and help.
- * It drives the form, the job file, the command line and the docs. It knows nothing of models or devices.
+ * It drives the form (`fields`), the job file, the command line and the docs. It knows nothing of models or devices; what one
+ * field means for another is in check-job.ts.
  */
 import * as v from 'valibot'
+import { autoOrPositive, choice, choices, flag, infoOf, integer, number, optionalChoice, optionalInteger } from './field'
+import { optionalPositive, requiredText, text } from './field'
+import type { Field } from './field'
 
-const positive = v.pipe(v.number(), v.integer(), v.minValue(1))
+/** Far beyond any sensible job, near enough that a slip of the finger can't ask for endless work. */
+const MANY = 1_000_000
 
-export const TuningConfigSchema = v.strictObject({
-  num_virtual_tokens: v.optional(positive, 20),
-  prompt_tuning_init_method: v.optional(v.picklist(['RANDOM', 'TEXT', 'SAMPLE_VOCAB']), 'RANDOM'),
-  prompt_tuning_init_text: v.optional(v.string()),
-  random_scale: v.optional(v.picklist(['embedding', 'unit']), 'embedding'),
+export const TuningConfigSchema = v.object({
+  num_virtual_tokens: integer(
+    20,
+    { min: 1, max: 10_000 },
+    {
+      label: 'Virtual tokens',
+      help: 'How many trainable rows stand in front of the text. 8 to 20 are usually enough; more than 100 rarely help.',
+      group: 'prompt',
+      level: 'basic',
+    },
+  ),
+  prompt_tuning_init_method: choice(['RANDOM', 'TEXT', 'SAMPLE_VOCAB'], 'RANDOM', {
+    label: 'Start from',
+    help: 'What the virtual tokens are before training: random numbers, the embeddings of a text that describes the task, or those of tokens drawn from the vocabulary.',
+    group: 'prompt',
+    level: 'basic',
+  }),
+  prompt_tuning_init_text: text('', {
+    label: 'Starting text',
+    help: 'Its tokens become the first virtual tokens, repeated or cut to their number. Say what the task is, as you would to a person.',
+    group: 'prompt',
+    level: 'basic',
+    shown_when: { path: 'tuning_config.prompt_tuning_init_method', values: ['TEXT'] },
+  }),
+  random_scale: choice(['embedding', 'unit'], 'embedding', {
+    label: 'Random scale',
+    help: "How far RANDOM numbers spread: like the model's own embeddings, or with standard deviation 1 as PEFT draws them (often far too wide).",
+    group: 'prompt',
+    level: 'advanced',
+    shown_when: { path: 'tuning_config.prompt_tuning_init_method', values: ['RANDOM'] },
+  }),
+  output_model_types: choices(['DECODER'], ['DECODER'], {
+    label: 'Prompt goes to',
+    help: 'Which part of the model gets the virtual tokens. A causal language model has only a decoder.',
+    group: 'prompt',
+    level: 'advanced',
+  }),
 })
 
-export const JobSchema = v.strictObject({
-  base_model: v.string(),
-  allow_downloads: v.optional(v.boolean(), true),
-  tuning_type: v.optional(v.picklist(['PROMPT_TUNING']), 'PROMPT_TUNING'),
-  num_epochs: v.optional(positive, 20),
-  learning_rate: v.optional(v.union([v.literal('auto'), v.number()]), 'auto'),
-  accumulate_steps: v.optional(positive, 1),
-  batch_size: v.optional(positive, 8),
-  verbalizer: v.optional(v.string(), '{{input}}'),
-  max_source_length: v.optional(positive, 256),
-  max_target_length: v.optional(positive, 128),
-  device: v.optional(v.picklist(['auto', 'webgpu', 'wasm', 'cpu']), 'auto'),
-  torch_dtype: v.optional(v.picklist(['float32', 'float16', 'bfloat16']), 'float32'),
-  model_dtype: v.optional(v.picklist(['auto', 'fp32', 'fp16', 'q8', 'q4', 'q4f16', 'int8', 'uint8', 'bnb4']), 'auto'),
-  silence_progress_bars: v.optional(v.boolean(), false),
-  seed: v.optional(v.number(), 73),
+export const JobSchema = v.object({
+  base_model: requiredText({
+    label: 'Base model',
+    help: 'The language model to tune for: a Hugging Face hub id, an embedded model, or the name of a folder you dropped in. Its weights never change.',
+    group: 'model',
+    level: 'basic',
+  }),
+  allow_downloads: flag(true, {
+    label: 'Allow downloads',
+    help: 'Off: only embedded, dropped and already downloaded models are used, and nothing is asked of the network.',
+    group: 'model',
+    level: 'advanced',
+  }),
+  tuning_type: choice(['PROMPT_TUNING'], 'PROMPT_TUNING', {
+    label: 'Tuning type',
+    help: 'PROMPT_TUNING learns one prompt for one task.',
+    group: 'prompt',
+    level: 'advanced',
+  }),
+  preset: optionalChoice(['caikit'], {
+    label: 'Preset',
+    help: "caikit: caikit-nlp's own defaults, learning-rate schedule and sequence building, for like-for-like runs. Fields you set keep your value.",
+    group: 'training',
+    level: 'advanced',
+  }),
+  num_epochs: integer(
+    20,
+    { min: 1, max: MANY },
+    {
+      label: 'Epochs',
+      help: 'How many times the training goes through all examples.',
+      group: 'training',
+      level: 'basic',
+    },
+  ),
+  learning_rate: autoOrPositive({
+    label: 'Learning rate',
+    help: "How far a step moves the prompt. auto fits it to the spread of the model's embeddings; lower it if the loss jumps, raise it if nothing moves.",
+    group: 'training',
+    level: 'basic',
+  }),
+  accumulate_steps: integer(
+    1,
+    { min: 1, max: MANY },
+    {
+      label: 'Accumulate steps',
+      help: 'Batches whose gradients are added up before the prompt moves once. Acts like a larger batch without its memory.',
+      group: 'training',
+      level: 'basic',
+    },
+  ),
+  batch_size: integer(
+    8,
+    { min: 1, max: MANY },
+    {
+      label: 'Batch size',
+      help: 'Examples in one pass through the model. Larger is steadier and takes more memory.',
+      group: 'training',
+      level: 'basic',
+    },
+  ),
+  verbalizer: text('{{input}}', {
+    label: 'Template',
+    help: 'The text the model reads for an example; {{input}} stands for its input. Nothing is added between it and the answer, so end it the way the answer should follow, e.g. "Tweet: {{input}} Label:".',
+    group: 'sequence',
+    level: 'basic',
+  }),
+  max_source_length: integer(
+    256,
+    { min: 1, max: MANY },
+    {
+      label: 'Longest source',
+      help: 'In tokens. A longer source is cut at the end of its input; the template around it always stays whole.',
+      group: 'sequence',
+      level: 'advanced',
+    },
+  ),
+  max_target_length: integer(
+    128,
+    { min: 1, max: MANY },
+    {
+      label: 'Longest target',
+      help: 'In tokens, not counting the end-of-sequence token, which is always kept.',
+      group: 'sequence',
+      level: 'advanced',
+    },
+  ),
+  device: choice(['auto', 'webgpu', 'wasm', 'cpu'], 'auto', {
+    label: 'Device',
+    help: 'auto takes the fastest that passes a self-test. wasm runs on the processor everywhere; cpu is the slow, plain reference.',
+    group: 'run',
+    level: 'advanced',
+  }),
+  torch_dtype: choice(['float32', 'float16', 'bfloat16'], 'float32', {
+    label: 'Precision',
+    help: 'Precision of the model file to use. The prompt, its gradient and the optimizer are float32 whatever it is. bfloat16 falls back to float32.',
+    group: 'model',
+    level: 'advanced',
+  }),
+  model_dtype: choice(['auto', 'fp32', 'fp16', 'q8', 'q4', 'q4f16', 'int8', 'uint8', 'bnb4'], 'auto', {
+    label: 'Model file',
+    help: "Which of the model's ONNX files to use. Quantised ones (q8, q4, ...) are smaller and a little less exact.",
+    group: 'model',
+    level: 'advanced',
+  }),
+  silence_progress_bars: flag(false, {
+    label: 'Silence progress',
+    help: 'No progress bars or progress lines.',
+    group: 'run',
+    level: 'advanced',
+  }),
+  seed: integer(
+    73,
+    { min: 0, max: 2 ** 32 - 1 },
+    {
+      label: 'Seed',
+      help: 'The same seed on the same device gives the same run, bit for bit.',
+      group: 'run',
+      level: 'advanced',
+    },
+  ),
   tuning_config: v.optional(TuningConfigSchema, {}),
-  /** Fraction of the examples held out, when no validation examples are given. */
-  validation: v.optional(v.number(), 0.2),
-  early_stopping_patience: v.optional(v.nullable(positive), null),
-  schedule: v.optional(v.picklist(['linear', 'cosine', 'constant']), 'linear'),
-  warmup_steps: v.optional(v.pipe(v.number(), v.minValue(0)), 0),
-  weight_decay: v.optional(v.pipe(v.number(), v.minValue(0)), 0.01),
-  max_grad_norm: v.optional(v.nullable(v.number()), null),
-  optimizer: v.optional(v.picklist(['adamw']), 'adamw'),
+  validation: number(
+    0.2,
+    { min: 0, max: 0.9 },
+    {
+      label: 'Held-out share',
+      help: 'Share of the examples kept back to measure how well the prompt does on rows it never saw. 0 measures nothing and keeps the last prompt. Not used when you give validation examples of their own.',
+      group: 'validation',
+      level: 'basic',
+    },
+  ),
+  early_stopping_patience: optionalInteger(
+    { min: 1, max: MANY },
+    {
+      label: 'Early stopping',
+      help: 'Stop after this many epochs without a better validation loss. Empty: run all epochs. The best prompt is kept either way.',
+      group: 'validation',
+      level: 'advanced',
+    },
+  ),
+  schedule: choice(['linear', 'cosine', 'constant'], 'linear', {
+    label: 'Schedule',
+    help: 'How the learning rate falls over the run: in a straight line to 0, along a half cosine, or not at all.',
+    group: 'training',
+    level: 'advanced',
+  }),
+  warmup_steps: integer(
+    0,
+    { min: 0, max: MANY },
+    {
+      label: 'Warm-up steps',
+      help: 'Optimizer steps over which the learning rate first rises from 0.',
+      group: 'training',
+      level: 'advanced',
+    },
+  ),
+  weight_decay: number(
+    0.01,
+    { min: 0, max: 100 },
+    {
+      label: 'Weight decay',
+      help: 'Pulls the prompt towards 0 a little with every step (decoupled, as in AdamW). 0 turns it off.',
+      group: 'training',
+      level: 'advanced',
+    },
+  ),
+  max_grad_norm: optionalPositive({
+    label: 'Gradient clipping',
+    help: 'Longest gradient allowed (its norm); longer ones are scaled down. Empty: no clipping.',
+    group: 'training',
+    level: 'advanced',
+  }),
+  optimizer: choice(['adamw'], 'adamw', {
+    label: 'Optimizer',
+    help: 'What turns gradients into steps.',
+    group: 'training',
+    level: 'advanced',
+  }),
 })
 
 export type Job = v.InferOutput<typeof JobSchema>
+export type TuningConfig = Job['tuning_config']
+
+function collect(entries: Record<string, object>, prefix: string): Field[] {
+  return Object.entries(entries).flatMap(([key, schema]) => {
+    const info = infoOf(schema)
+    return info ? [{ ...info, path: prefix + key }] : []
+  })
+}
+
+const ALL: readonly Field[] = [...collect(JobSchema.entries, ''), ...collect(TuningConfigSchema.entries, 'tuning_config.')]
+
+/** Every field of a job, in the order of the schema. The form is generated from it. */
+export const fields = (): readonly Field[] => ALL
+
+/** The job's own keys, and those inside tuning_config. */
+export const JOB_KEYS: readonly string[] = Object.keys(JobSchema.entries)
+export const TUNING_CONFIG_KEYS: readonly string[] = Object.keys(TuningConfigSchema.entries)
