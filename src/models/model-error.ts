@@ -1,0 +1,44 @@
+/** What can go wrong on the way to a model, said so that a person can act on it. */
+export type ModelErrorCode = 'not_found' | 'network' | 'unsupported' | 'invalid' | 'out_of_memory' | 'storage'
+
+export class ModelError extends Error {
+  override readonly name = 'ModelError'
+  constructor(
+    readonly code: ModelErrorCode,
+    message: string,
+    /** What to do next. */
+    readonly hint: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** The server answered a request for a model file with a page, as hosts with a history fallback do. */
+export const pageInstead = (what: string): ModelError =>
+  new ModelError(
+    'not_found',
+    `${what}: the server answered with a web page instead of the file`,
+    'The file is not there, or a sign-in or proxy page stands before it. Check the model id, or open the address in a tab to see the page.',
+  )
+
+/** Bytes that no model file starts with: a page, or the pointer git-lfs leaves in place of a file. */
+export function checkHead(what: string, head: Uint8Array): void {
+  const start = new TextDecoder().decode(head.subarray(0, 64)).trimStart()
+  if (/^<(!doctype|html|\?xml)/i.test(start)) throw pageInstead(what)
+  if (start.startsWith('version https://git-lfs')) {
+    throw new ModelError(
+      'invalid',
+      `${what} is a git-lfs pointer, not the file itself`,
+      'The folder was cloned without git-lfs. Run "git lfs pull" in it, or download the file from the hub, and add it again.',
+    )
+  }
+  if (head.byteLength === 0) throw new ModelError('invalid', `${what} is empty`, 'Download or copy the file again.')
+  if (what.endsWith('.json') && !/^[[{]/.test(start)) {
+    throw new ModelError(
+      'invalid',
+      `${what} is not JSON (it starts with ${JSON.stringify(start.slice(0, 20))})`,
+      'Download the file again.',
+    )
+  }
+}
