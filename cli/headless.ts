@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
 import type { CommandName, Commands, Failure, Progress, Results } from '../src/protocol'
 import { launchOptions } from './chromium'
+import type { Outcome } from './page'
 import { ensureBuilt, listFiles, serveApp, type AppServer } from './serve'
 
 /** A fixed origin keeps the browser's IndexedDB, and so downloaded models, from run to run. */
@@ -25,7 +26,7 @@ export class CommandFailed extends Error {
   }
 }
 
-function unwrap<T>(outcome: { ok: true; result: T } | { ok: false; failure: Failure }): T {
+function unwrap<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.result
   throw new CommandFailed(outcome.failure)
 }
@@ -56,7 +57,12 @@ export class Headless {
   }
 
   async request<Name extends CommandName>(type: Name, payload: Commands[Name]): Promise<Results[Name]> {
-    return unwrap(await this.page.evaluate(([name, data]) => window.promptlathe.request(name, data), [type, payload] as const))
+    // evaluate's own types unwrap handles field by field and lose the generic; a call with one JSON argument needs none of that.
+    const call = this.page.evaluate.bind(this.page) as (
+      work: (argument: readonly [Name, Commands[Name]]) => Promise<Outcome<Results[Name]>>,
+      argument: readonly [Name, Commands[Name]],
+    ) => Promise<Outcome<Results[Name]>>
+    return unwrap(await call(([name, data]) => window.promptlathe.request(name, data), [type, payload]))
   }
 
   /** Makes a folder of this machine the model `name`. */

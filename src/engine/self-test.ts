@@ -1,0 +1,140 @@
+/**
+ * Is our reading of a model right on this device? Runs a few tokens through the fused forward program and compares the logits with
+ * onnxruntime's on the untouched file; and, for reference files, loss and gradient with torch's. Knows nothing of tuning.
+ */
+import * as v from 'valibot'
+import type { CutModel } from '../graph/cut'
+import { readEmbeddingRows } from '../graph/embedding'
+import { fuse } from '../graph/fuse'
+import { referenceProgram } from '../graph/objective'
+import { specialize } from '../graph/specialize'
+import { EngineError, type Engine, type HostArray, type HostArrays } from './engine'
+import type { Program } from '../graph/program'
+
+export interface SelfTest {
+  readonly max_abs_diff: number
+  /** What is allowed, given the file's precision and the size of its logits. */
+  readonly tolerance: number
+  readonly ok: boolean
+}
+
+/** Token ids spread over the vocabulary, the same every time. */
+export function selfTestIds(vocab_size: number, length = 12): number[] {
+  return Array.from({ length }, (_, i) => (i * 7919 + 13) % vocab_size)
+}
+
+async function runOnce(engine: Engine, program: Program, feeds: HostArrays): Promise<HostArrays> {
+  const executable = await engine.load(program)
+  try {
+    return await executable.run(feeds)
+  } finally {
+    await executable.dispose()
+  }
+}
+
+function floats(outputs: HostArrays, name: string): Float32Array {
+  const values = outputs.get(name)
+  if (!(values instanceof Float32Array)) throw new EngineError(`the program gave no float32 "${name}"`)
+  return values
+}
+
+/** Logits [1, ids.length, V] of the model on the engine. */
+export async function engineLogits(cut: CutModel, engine: Engine, ids: readonly number[]): Promise<Float32Array> {
+  const { program } = specialize(cut, { batch_size: 1, sequence_length: ids.length, mask: 'ones', simulate_rounding: true })
+  const feeds = new Map<string, HostArray>([['inputs_embeds', readEmbeddingRows(cut.embedding, ids)]])
+  return floats(await runOnce(engine, fuse(program), feeds), 'logits')
+}
+
+/**
+ * Compares the engine's logits with onnxruntime's for the same ids. fp32 allows 1e-4 per unit of the largest logit (sums of a few hundred
+ * float32 products in another order); where activations are rounded to 8 bits, one rounding that falls the other way is worth far more,
+ * so 2 % of the largest logit is allowed there.
+ */
+export function compareLogits(ours: Float32Array, reference: Float32Array, rounds_activations: boolean): SelfTest {
+  const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 1)
+  const tolerance = (rounds_activations ? 2e-2 : 1e-4) * largest
+  const max_abs_diff = maxAbsDiff(ours, reference)
+  return { max_abs_diff, tolerance, ok: max_abs_diff <= tolerance }
+}
+
+function maxAbsDiff(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Infinity
+  let most = 0
+  for (let i = 0; i < a.length; i += 1) {
+    const difference = Math.abs((a[i] ?? NaN) - (b[i] ?? NaN))
+    // A NaN anywhere is the worst difference there is.
+    if (!(difference <= most)) most = Number.isNaN(difference) ? Infinity : difference
+  }
+  return most
+}
+
+const numbers = v.array(v.number())
+const ReferenceSchema = v.object({
+  ids: numbers,
+  am: numbers,
+  emb: numbers,
+  wt: numbers,
+  logits: numbers,
+  grad: numbers,
+  loss: v.number(),
+  /** Rows of the batch; the format of test/fixtures/README.md always has two. */
+  batch_size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 2),
+})
+
+export interface ReferenceCheck {
+  readonly logits_max_abs_diff: number
+  /** max |difference| over max |torch's gradient|. */
+  readonly gradient_max_rel_diff: number
+  readonly ok: boolean
+}
+
+/** Logits and gradients are held to the same bound as in the tests: 1e-4, which float32 sums in another order stay well below. */
+const REFERENCE_TOLERANCE = 1e-4
+
+/**
+ * Compares logits and d loss / d inputs_embeds with a reference file (test/fixtures/README.md describes the format).
+ * @throws EngineError when the text is no such file or does not fit the model
+ */
+export async function checkReference(cut: CutModel, engine: Engine, text: string): Promise<ReferenceCheck> {
+  const reference = parseReference(text)
+  const { batch_size, ids } = reference
+  const sequence_length = ids.length / batch_size
+  const positions = batch_size * sequence_length
+  const fits =
+    Number.isInteger(sequence_length) &&
+    reference.am.length === positions &&
+    reference.emb.length === positions * cut.hidden_size &&
+    reference.wt.length === positions * cut.vocab_size
+  if (!fits)
+    throw new EngineError(
+      `the reference does not fit the model: hidden size ${cut.hidden_size}, vocabulary ${cut.vocab_size}, batch ${batch_size}`,
+    )
+  const { program, host } = specialize(cut, { batch_size, sequence_length, mask: 'fed', simulate_rounding: true })
+  const outputs = await runOnce(
+    engine,
+    referenceProgram(fuse(program)),
+    new Map<string, HostArray>([
+      ['inputs_embeds', Float32Array.from(reference.emb)],
+      ['target_weights', Float32Array.from(reference.wt)],
+      ...host.run({ attention_mask: Int32Array.from(reference.am) }),
+    ]),
+  )
+  const logits_max_abs_diff = maxAbsDiff(floats(outputs, 'logits'), reference.logits)
+  const largest = reference.grad.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  const gradient_max_rel_diff = maxAbsDiff(floats(outputs, 'd_inputs_embeds'), reference.grad) / largest
+  const ok = logits_max_abs_diff <= REFERENCE_TOLERANCE && gradient_max_rel_diff <= REFERENCE_TOLERANCE
+  return { logits_max_abs_diff, gradient_max_rel_diff, ok }
+}
+
+function parseReference(text: string): v.InferOutput<typeof ReferenceSchema> {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw new EngineError(`the reference is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  const parsed = v.safeParse(ReferenceSchema, json)
+  if (parsed.success) return parsed.output
+  const issue = parsed.issues[0]
+  throw new EngineError(`the reference has no valid "${v.getDotPath(issue) ?? '(document)'}": ${issue.message}`)
+}
