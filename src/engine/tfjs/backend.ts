@@ -7,6 +7,8 @@ import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount } from '../../graph/ir'
 import type { ValueType } from '../../graph/program'
 import { EngineError, type Counters, type HostArray } from '../engine'
+import type { OpTable } from './ops/op'
+import type { StepKernels } from './tfjs-kernels'
 
 export type BackendName = 'webgpu' | 'cpu'
 
@@ -18,6 +20,9 @@ export interface Backend {
   readonly description: string
   /** Handed to every tfjs kernel. */
   readonly tfjs: KernelBackend
+  /** Ops this device runs by a kernel of its own; the rest is composed (ops/). */
+  readonly ops: Partial<OpTable>
+  readonly steps: StepKernels
   /** Most bytes one tensor may have. */
   readonly max_tensor_bytes: number
   /** A tensor with these values, on the device. The values may be kept by reference. */

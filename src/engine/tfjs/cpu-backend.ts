@@ -36,6 +36,8 @@ class CountingCPU extends MathBackendCPU {
 class CPUBackend implements Backend {
   readonly name = 'cpu'
   readonly description = 'plain JavaScript, one thread'
+  readonly ops = {}
+  readonly steps = {}
   readonly max_tensor_bytes = MAX_TENSOR_BYTES
   readonly tfjs = quietly(() => new CountingCPU())
 

@@ -9,7 +9,6 @@ import type { Op, Program } from '../../graph/program'
 import { EngineError, type Counters, type Engine, type Executable, type HostArray, type HostArrays } from '../engine'
 import { openBackend, type Backend, type BackendName } from './backend'
 import { runEmpty } from './ops/empty'
-import type { OpTable } from './ops/op'
 import { OPS } from './ops/table'
 import { plan, type OutputSlot, type Plan, type Step } from './plan'
 import { Kernels } from './tfjs-kernels'
@@ -24,7 +23,7 @@ export async function createTfjsEngine(options: TfjsEngineOptions): Promise<Engi
   return new TfjsEngine(await openBackend(options.backend))
 }
 
-class TfjsEngine implements Engine {
+export class TfjsEngine implements Engine {
   readonly device: BackendName
   readonly description: string
   readonly #kernels: Kernels
@@ -134,7 +133,7 @@ class TfjsExecutable implements Executable {
   #issue(step: Step, values: Map<string, TensorInfo>): void {
     const inputs = step.inputs.map((name) => this.#value(name, values))
     const compute = () =>
-      this.kernels.scope(() => runEmpty(step.op, inputs, step.outputs, this.kernels) ?? runOp(OPS, step.op, inputs, this.kernels))
+      this.kernels.scope(() => runEmpty(step.op, inputs, step.outputs, this.kernels) ?? runOp(step.op, inputs, this.kernels))
     const results = this.#proven ? compute() : this.kernels.backend.attributed(step.label, compute)
     step.outputs.forEach(({ name }, i) => {
       const tensor = results[i]
@@ -162,10 +161,12 @@ class TfjsExecutable implements Executable {
   }
 }
 
-function runOp(table: OpTable, op: Op, inputs: readonly TensorInfo[], kernels: Kernels): readonly TensorInfo[] {
-  // The table maps every name to a function of that name's op; TypeScript can't follow that through a union of ops.
-  const implementation = table[op.op] as (op: Op, inputs: readonly TensorInfo[], kernels: Kernels) => readonly TensorInfo[]
-  return implementation(op, inputs, kernels)
+function runOp(op: Op, inputs: readonly TensorInfo[], kernels: Kernels): readonly TensorInfo[] {
+  const own = kernels.backend.ops[op.op]
+  // The tables map every name to a function of that name's op; TypeScript can't follow that through a union of ops.
+  const implementation = (own ?? OPS[op.op]) as (op: Op, inputs: readonly TensorInfo[], kernels: Kernels) => readonly TensorInfo[]
+  const results = implementation(op, inputs, kernels)
+  return own ? results.map((tensor) => kernels.adopt(tensor)) : results
 }
 
 function fedValues(feed: OutputSlot, feeds: HostArrays): HostArray {

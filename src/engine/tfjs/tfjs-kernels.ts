@@ -27,6 +27,8 @@ export type UnaryKernel =
   | 'LogicalNot'
   | 'Round'
 export type BinaryKernel = 'Add' | 'Sub' | 'Multiply' | 'RealDiv' | 'Pow' | 'Maximum' | 'Minimum' | 'Greater' | 'Equal'
+/** Element-wise kernels and softmax along the last axis that a device does otherwise than by tfjs. */
+export type StepKernels = Readonly<Partial<Record<UnaryKernel | 'Softmax', (x: TensorInfo) => TensorInfo>>>
 export type ReduceKernel = 'Sum' | 'Mean' | 'Max' | 'Min'
 
 /** Beyond this, broadcasting kernels get their dimensions merged first (tfjs goes to 6). */
@@ -97,7 +99,8 @@ export class Kernels {
   }
 
   unary(name: UnaryKernel, x: TensorInfo): TensorInfo {
-    return this.#call(name, { x })
+    const own = this.backend.steps[name]
+    return own ? this.adopt(own(x)) : this.#call(name, { x })
   }
 
   binary(name: BinaryKernel, a: TensorInfo, b: TensorInfo): TensorInfo {
@@ -236,6 +239,8 @@ export class Kernels {
 
   /** Over the last axis. */
   softmax(x: TensorInfo): TensorInfo {
+    const own = this.backend.steps.Softmax
+    if (own) return this.adopt(own(x))
     const size = x.shape.at(-1) ?? 1
     const rows = this.reshape(x, [elementCount(x.shape) / size, size])
     return this.reshape(this.#call('Softmax', { logits: rows }, { dim: 1 }), x.shape)

@@ -9,6 +9,9 @@ import { elementCount } from '../../graph/ir'
 import { DeviceLostError, EngineError, type Counters, type HostArray } from '../engine'
 import { describeAdapter, requestAdapter, type Backend, type DeviceDType } from './backend'
 import { DeviceMeter } from './device-meter'
+import { webgpuOps, webgpuSteps } from './kernels/webgpu'
+import type { OpTable } from './ops/op'
+import type { StepKernels } from './tfjs-kernels'
 
 /** Asked for where the adapter has them. */
 const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const satisfies readonly GPUFeatureName[]
@@ -36,7 +39,7 @@ class DeviceOnlyWebGPU extends WebGPUBackend {
 }
 
 /** @throws EngineError when there is no adapter, or it gives no device. */
-export async function openWebGPUBackend(): Promise<Backend> {
+export async function openWebGPUBackend(): Promise<WebGPU> {
   const adapter = await requestAdapter()
   const description = describeAdapter(adapter)
   try {
@@ -50,10 +53,12 @@ export async function openWebGPUBackend(): Promise<Backend> {
   }
 }
 
-class WebGPU implements Backend {
+export class WebGPU implements Backend {
   readonly name = 'webgpu'
   readonly max_tensor_bytes: number
   readonly tfjs: DeviceOnlyWebGPU
+  readonly ops: Partial<OpTable>
+  readonly steps: StepKernels
   readonly #meter: DeviceMeter
   readonly #lost: Promise<void>
   #loss: string | null = null
@@ -71,6 +76,8 @@ class WebGPU implements Backend {
   ) {
     this.#meter = new DeviceMeter(device)
     this.tfjs = new DeviceOnlyWebGPU(device, info)
+    this.ops = webgpuOps(this.tfjs)
+    this.steps = webgpuSteps(this.tfjs)
     this.max_tensor_bytes = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize)
     this.#lost = device.lost.then(({ reason, message }) => {
       this.#loss = [reason === 'destroyed' ? 'it was destroyed' : '', message].filter((part) => part !== '').join(': ')

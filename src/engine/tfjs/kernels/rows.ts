@@ -1,0 +1,86 @@
+/**
+ * WGSL programs that work on the rows of a matrix, one workgroup a row: the shape of softmax and of every normalisation. A body
+ * runs for each row and may sum or take the maximum over it. More rows than the device has workgroups in one dimension are fine.
+ */
+import type { TensorInfo } from '@tensorflow/tfjs-core'
+import type { WebGPUBackend, WebGPUProgram } from '@tensorflow/tfjs-backend-webgpu'
+import { elementCount } from '../../../graph/ir'
+
+/** Columns from which a row gets 256 threads instead of 64. */
+const LONG_ROW = 4096
+
+export interface RowKernel {
+  readonly name: string
+  /** Names of the inputs in WGSL: the first is a matrix as the result, the rest as the body says. */
+  readonly inputs: readonly string[]
+  /**
+   * WGSL statements. In scope: `start` (index of the row's first element), `cols`, `tid`, `rowSum(f32)`, `rowMax(f32)` (of the values
+   * the threads give; to be called by all of them), `epsilon`. `columns(...)` writes loops.
+   */
+  readonly body: string
+}
+
+/** A loop over the columns `c` of the thread's share. */
+export const columns = (statement: string): string => `for (var c = tid; c < cols; c += THREADS) { ${statement} }`
+
+/** A loop that sets element c of the result; rows beyond the last (of a dispatch rounded up) write nothing. */
+export const write = (value: string): string => `if (inside) { ${columns(`result[start + c] = ${value};`)} }`
+
+function reduction(name: string, combine: string): string {
+  return `
+    fn ${name}(value : f32) -> f32 {
+      let tid = i32(localId.x);
+      partial[tid] = value;
+      workgroupBarrier();
+      for (var half = THREADS / 2; half > 0; half = half / 2) {
+        if (tid < half) {
+          let a = partial[tid];
+          let b = partial[tid + half];
+          partial[tid] = ${combine};
+        }
+        workgroupBarrier();
+      }
+      let all = partial[0];
+      workgroupBarrier();
+      return all;
+    }`
+}
+
+function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
+  const threads = cols >= LONG_ROW ? 256 : 64
+  return {
+    shaderKey: `promptlathe_${kernel.name}`,
+    variableNames: [...kernel.inputs],
+    uniforms: 'epsilon : f32,',
+    outputShape: [rows, cols],
+    workgroupSize: [threads, 1, 1],
+    dispatchLayout: { x: [0, 1] },
+    dispatch: [rows, 1, 1],
+    getUserCode: () => `
+      const THREADS = ${threads};
+      var<workgroup> partial : array<f32, THREADS>;
+      ${reduction('rowSum', 'a + b')}
+      ${reduction('rowMax', 'max(a, b)')}
+      fn main(index : i32) {
+        let tid = i32(localId.x);
+        let row = index / THREADS;
+        let cols = uniforms.outShape[1];
+        let inside = row < uniforms.outShape[0];
+        let start = min(row, uniforms.outShape[0] - 1) * cols;
+        let epsilon = uniforms.epsilon;
+        ${kernel.body}
+      }`,
+  }
+}
+
+/** Runs a kernel over the last axis of the first input, [..., cols]; the result has its shape. */
+export function runRows(backend: WebGPUBackend, kernel: RowKernel, inputs: readonly TensorInfo[], epsilon = 0): TensorInfo {
+  const dims = inputs[0]?.shape ?? []
+  const cols = dims.at(-1) ?? 1
+  const rows = elementCount(dims) / cols
+  const out = backend.runWebGPUProgram(program(kernel, rows, cols), [...inputs], 'float32', [
+    { type: 'float32', data: [epsilon] },
+  ])
+  // The program's tensor is the matrix; the result is the same data in the shape that was asked for.
+  return { dataId: out.dataId, dtype: out.dtype, shape: [...dims] }
+}

@@ -1,0 +1,61 @@
+import { resolve } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchChromium, servePage, withPage, type ServedPage } from './run-page'
+
+let browser: Browser
+let served: ServedPage
+
+beforeAll(async () => {
+  ;[browser, served] = await Promise.all([launchChromium(), servePage(resolve(import.meta.dirname, 'ops-page.ts'))])
+})
+afterAll(async () => {
+  await browser.close()
+  await served.close()
+})
+
+const onPage = <T>(body: (page: Page) => Promise<T>): Promise<T> => withPage(browser, served, body)
+
+describe('the tfjs engine on WebGPU in Chromium', () => {
+  it('finds an adapter and says what it is', async () => {
+    const probe = await onPage((page) => page.evaluate(() => window.opsPage.probe()))
+    expect(probe.available).toBe(true)
+    expect(probe.description).not.toBe('')
+  })
+
+  it('runs every op case within its tolerance', async () => {
+    const results = await onPage((page) => page.evaluate(() => window.opsPage.runCases()))
+    expect(results.length).toBeGreaterThan(100)
+    const wrong = results.filter(({ error, tolerance, failure }) => failure !== null || error === null || !(error <= tolerance))
+    expect(wrong).toEqual([])
+  })
+
+  it('leaves nothing behind in twenty runs, and makes no buffers after the second', async () => {
+    const counters = await onPage((page) => page.evaluate(() => window.opsPage.runRepeatedly(20)))
+    const [first, second] = counters
+    const last = counters.at(-1)
+    expect(last?.live_tensors).toBe(first?.live_tensors)
+    expect(last?.bytes).toBe(second?.bytes)
+    expect(last?.buffers_created).toBe(second?.buffers_created)
+  })
+
+  it('computes more rows than one dispatch dimension has workgroups', async () => {
+    // 65535 is the portable limit; float32 rounding of exp only.
+    expect(await onPage((page) => page.evaluate(() => window.opsPage.manyRows(70_001)))).toBeLessThan(1e-5)
+  })
+
+  it('reports a lost device on the run in progress and on every later one', async () => {
+    const failures = await onPage((page) => page.evaluate(() => window.opsPage.loseDevice()))
+    expect(failures.map(({ name }) => name)).toEqual(['DeviceLostError', 'DeviceLostError', 'DeviceLostError'])
+  })
+
+  it('runs two engines side by side, and the second after the first is gone', async () => {
+    expect(await onPage((page) => page.evaluate(() => window.opsPage.twoEngines()))).toBe(true)
+  })
+
+  it('names a tensor that the device cannot hold', async () => {
+    const failure = await onPage((page) => page.evaluate(() => window.opsPage.loadTooLarge()))
+    expect(failure.name).toBe('EngineError')
+    expect(failure.message).toMatch(/'(logits|minus)' \[1048576, 16384\] takes 65536 MiB/)
+  })
+})
