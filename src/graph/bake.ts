@@ -122,7 +122,7 @@ function patchLookup(nodes: Map<Node, NodePatch>, embedding: Embedding, prefix: 
     node('Where', [known, `${PREFIX}.zero`, `${prefix}.offsets`], `${prefix}.soft_ids`),
     node('Gather', [`${PREFIX}.rows.${embedding.dtype}`, `${prefix}.soft_ids`], `${prefix}.soft`),
     unsqueeze,
-    node('Where', [knownRows, plain, `${prefix}.soft`], embedding.output),
+    { ...node('Where', [knownRows, plain, `${prefix}.soft`], embedding.output), name: `${prefix}.rows` },
   ]
   const inputs = new Map([[1, plainIds]])
   const outputs = new Map([[0, plain]])
