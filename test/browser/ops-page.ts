@@ -3,7 +3,6 @@
  * plain JSON. Bundled and served by run-page.ts.
  */
 import type { Counters } from '../../src/engine/engine'
-import { openWebGPUBackend } from '../../src/engine/tfjs/webgpu-backend'
 import { probeWebGPU, type WebGPUProbe } from '../../src/engine/tfjs/backend'
 import { createTfjsEngine, TfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import { smallProgram, smallProgramFeeds } from '../support/small-program'
@@ -26,12 +25,14 @@ export interface Failure {
 export interface OpsPage {
   probe(): Promise<WebGPUProbe>
   runCases(): Promise<CaseResult[]>
-  /** Counters after each of `runs` runs of the small program, and its outputs in the last. */
-  runRepeatedly(runs: number): Promise<Counters[]>
+  /** Counters after each of `runs` runs of the small program, and after it was disposed. */
+  runRepeatedly(runs: number): Promise<{ readonly runs: Counters[]; readonly disposed: Counters }>
   /** Softmax and a sum of more rows than a dispatch has workgroups on one axis: the largest error. */
   manyRows(rows: number): Promise<number>
   /** Destroys the device during one run and asks for another; what each said. */
   loseDevice(): Promise<Failure[]>
+  /** Makes the device object to a command issued for a named op, then to one between runs; what settling and running said. */
+  provoke(): Promise<Failure[]>
   /** Two engines side by side, the first disposed before the second runs again: the runs' outputs are equal. */
   twoEngines(): Promise<boolean>
   /** Loads a program with a tensor larger than the device holds. */
@@ -81,8 +82,10 @@ window.opsPage = {
       await executable.run(smallProgramFeeds())
       counters.push(engine.counters())
     }
+    await executable.dispose()
+    const disposed = engine.counters()
     await engine.dispose()
-    return counters
+    return { runs: counters, disposed }
   },
 
   async manyRows(rows) {
@@ -117,6 +120,7 @@ window.opsPage = {
   },
 
   async loseDevice() {
+    const { openWebGPUBackend } = await import('../../src/engine/tfjs/webgpu-backend')
     const backend = await openWebGPUBackend()
     const engine = new TfjsEngine(backend)
     const executable = await engine.load(smallProgram())
@@ -125,6 +129,21 @@ window.opsPage = {
     backend.device.destroy()
     const failures = [await failureOf(during), await failureOf(executable.run(smallProgramFeeds()))]
     failures.push(await failureOf(engine.load(smallProgram())))
+    await engine.dispose()
+    return failures
+  },
+
+  async provoke() {
+    const { openWebGPUBackend } = await import('../../src/engine/tfjs/webgpu-backend')
+    const backend = await openWebGPUBackend()
+    const engine = new TfjsEngine(backend)
+    const executable = await engine.load(smallProgram())
+    const badBuffer = () => backend.device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.MAP_WRITE })
+    backend.attributed("MatMul 'head'", badBuffer)
+    const failures = [await failureOf(backend.settled())]
+    badBuffer()
+    failures.push(await failureOf(executable.run(smallProgramFeeds())))
+    failures.push(await failureOf(executable.run(smallProgramFeeds())))
     await engine.dispose()
     return failures
   },

@@ -31,12 +31,20 @@ describe('the tfjs engine on WebGPU in Chromium', () => {
   })
 
   it('leaves nothing behind in twenty runs, and makes no buffers after the second', async () => {
-    const counters = await onPage((page) => page.evaluate(() => window.opsPage.runRepeatedly(20)))
-    const [first, second] = counters
-    const last = counters.at(-1)
-    expect(last?.live_tensors).toBe(first?.live_tensors)
-    expect(last?.bytes).toBe(second?.bytes)
-    expect(last?.buffers_created).toBe(second?.buffers_created)
+    const { runs, disposed } = await onPage((page) => page.evaluate(() => window.opsPage.runRepeatedly(20)))
+    const [first, second, third, ...later] = runs
+    if (first === undefined || second === undefined || third === undefined) throw new Error('it ran fewer than three times')
+    for (const counters of [third, ...later]) {
+      expect(counters.live_tensors).toBe(first.live_tensors)
+      expect(counters.bytes).toBe(second.bytes)
+      expect(counters.buffers_created).toBe(second.buffers_created)
+    }
+    // LayerNorm 1, Transpose 1, Attention 4 (scale, scores, softmax, values), Transpose 1, GatherRows 2, MatMul 1,
+    // SoftmaxCrossEntropy 3 (losses, their sum, gradient), MatMul 1. One submit: tfjs sends 15 dispatches at a time.
+    expect(third.dispatches - second.dispatches).toBe(14)
+    expect(third.submits - second.submits).toBe(1)
+    expect(disposed.live_tensors).toBeLessThan(third.live_tensors)
+    expect(disposed.bytes).toBeLessThan(third.bytes)
   })
 
   it('computes more rows than one dispatch dimension has workgroups', async () => {
@@ -47,6 +55,14 @@ describe('the tfjs engine on WebGPU in Chromium', () => {
   it('reports a lost device on the run in progress and on every later one', async () => {
     const failures = await onPage((page) => page.evaluate(() => window.opsPage.loseDevice()))
     expect(failures.map(({ name }) => name)).toEqual(['DeviceLostError', 'DeviceLostError', 'DeviceLostError'])
+  })
+
+  it('turns what the device objects to into an EngineError of that run, with the op where it is known', async () => {
+    const [named, between, after] = await onPage((page) => page.evaluate(() => window.opsPage.provoke()))
+    expect(named?.name).toBe('EngineError')
+    expect(named?.message).toMatch(/^MatMul 'head': ./)
+    expect(between?.name).toBe('EngineError')
+    expect(after?.name).toBe('none')
   })
 
   it('runs two engines side by side, and the second after the first is gone', async () => {

@@ -31,6 +31,8 @@ export interface Backend {
   read(tensors: readonly TensorInfo[]): Promise<HostArray[]>
   /** Frees a tensor once every reference to its data is gone. */
   release(tensor: TensorInfo): void
+  /** Gives back memory that is kept for reuse. */
+  trim(): void
   /**
    * Issues device commands; what the device objects to in them is thrown by the next `settled` as an EngineError that starts
    * with `label`. Costs a little, so it is for loading and first runs.

@@ -60,6 +60,8 @@ class CPUBackend implements Backend {
     this.tfjs.disposeData(tensor.dataId)
   }
 
+  trim(): void {}
+
   attributed<T>(label: string, issue: () => T): T {
     try {
       return issue()

@@ -154,8 +154,10 @@ class TfjsExecutable implements Executable {
   }
 
   dispose(): Promise<void> {
-    if (!this.#disposed) for (const weight of this.weights.values()) weight.release()
+    if (this.#disposed) return Promise.resolve()
     this.#disposed = true
+    for (const weight of this.weights.values()) weight.release()
+    this.kernels.backend.trim()
     this.home.left()
     return Promise.resolve()
   }

@@ -73,7 +73,7 @@ export class Kernels {
     return this.adopt(result)
   }
 
-  /** Takes a tensor a device kernel of our own has made into the current scope. */
+  /** Takes a tensor that a kernel of our own has made into the current scope. */
   adopt(tensor: TensorInfo): TensorInfo {
     this.#made?.add(tensor)
     return tensor

@@ -36,6 +36,21 @@ class DeviceOnlyWebGPU extends WebGPUBackend {
   override shouldExecuteOnCPU(): boolean {
     return false
   }
+
+  /**
+   * Destroys the buffers that wait for another tensor of their exact size: tfjs never does, and every input shape has its own sizes.
+   * The pool is private to tfjs' BufferManager.
+   */
+  freePool(): void {
+    const pool: unknown = Reflect.get(this.bufferManager, 'freeBuffers')
+    if (!(pool instanceof Map)) return
+    for (const buffers of pool.values() as Iterable<GPUBuffer[]>) {
+      for (const buffer of buffers.splice(0)) {
+        this.bufferManager.numBytesAllocated -= buffer.size
+        buffer.destroy()
+      }
+    }
+  }
 }
 
 /** @throws EngineError when there is no adapter, or it gives no device. */
@@ -155,6 +170,10 @@ export class WebGPU implements Backend {
 
   release(tensor: TensorInfo): void {
     this.tfjs.disposeData(tensor.dataId)
+  }
+
+  trim(): void {
+    this.tfjs.freePool()
   }
 
   attributed<T>(label: string, issue: () => T): T {

@@ -8,6 +8,7 @@ import { columns, write, type RowKernel } from './rows'
 export const SOFTMAX: RowKernel = {
   name: 'softmax',
   inputs: ['x'],
+  result: 'elements',
   body: `
     var high = x[start];
     ${columns('high = max(high, x[start + c]);')}
@@ -35,6 +36,7 @@ const ROOT = `
 export const LAYER_NORM: RowKernel = {
   name: 'layer_norm',
   inputs: ['x', 'scale', 'bias'],
+  result: 'elements',
   body: `${MEAN_AND_ROOT}
     ${write('(x[start + c] - mean) * r * scale[c] + bias[c]')}`,
 }
@@ -42,6 +44,7 @@ export const LAYER_NORM: RowKernel = {
 export const LAYER_NORM_GRAD: RowKernel = {
   name: 'layer_norm_grad',
   inputs: ['dy', 'x', 'scale'],
+  result: 'elements',
   body: `${MEAN_AND_ROOT}
     var along = 0.0;
     var both = 0.0;
@@ -54,6 +57,7 @@ export const LAYER_NORM_GRAD: RowKernel = {
 export const RMS_NORM: RowKernel = {
   name: 'rms_norm',
   inputs: ['x', 'scale'],
+  result: 'elements',
   body: `${ROOT}
     ${write('x[start + c] * r * scale[c]')}`,
 }
@@ -61,6 +65,7 @@ export const RMS_NORM: RowKernel = {
 export const RMS_NORM_GRAD: RowKernel = {
   name: 'rms_norm_grad',
   inputs: ['dy', 'x', 'scale'],
+  result: 'elements',
   body: `${ROOT}
     var both = 0.0;
     ${columns('both += dy[start + c] * scale[c] * x[start + c] * r;')}

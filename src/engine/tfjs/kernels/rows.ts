@@ -11,11 +11,13 @@ const LONG_ROW = 4096
 
 export interface RowKernel {
   readonly name: string
-  /** Names of the inputs in WGSL: the first is a matrix as the result, the rest as the body says. */
+  /** Names of the inputs in WGSL, arrays without dimensions there; the first one's last axis is the rows'. */
   readonly inputs: readonly string[]
+  /** A result for each element, or one for each row. */
+  readonly result: 'elements' | 'rows'
   /**
-   * WGSL statements. In scope: `start` (index of the row's first element), `cols`, `tid`, `rowSum(f32)`, `rowMax(f32)` (of the values
-   * the threads give; to be called by all of them), `epsilon`. `columns(...)` writes loops.
+   * WGSL statements. In scope: `row`, `start` (index of its first element), `cols`, `tid`, `rowSum(f32)`, `rowMax(f32)` (of the values
+   * the threads give; to be called by all of them), `epsilon`. `columns`, `write` and `writeRow` make loops and results.
    */
   readonly body: string
 }
@@ -25,6 +27,9 @@ export const columns = (statement: string): string => `for (var c = tid; c < col
 
 /** A loop that sets element c of the result; rows beyond the last (of a dispatch rounded up) write nothing. */
 export const write = (value: string): string => `if (inside) { ${columns(`result[start + c] = ${value};`)} }`
+
+/** Sets the result of the row. */
+export const writeRow = (value: string): string => `if (inside && tid == 0) { result[row] = ${value}; }`
 
 function reduction(name: string, combine: string): string {
   return `
@@ -52,7 +57,7 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
     shaderKey: `promptlathe_${kernel.name}`,
     variableNames: [...kernel.inputs],
     uniforms: 'epsilon : f32,',
-    outputShape: [rows, cols],
+    outputShape: [rows, kernel.result === 'rows' ? 1 : cols],
     workgroupSize: [threads, 1, 1],
     dispatchLayout: { x: [0, 1] },
     dispatch: [rows, 1, 1],
@@ -63,24 +68,27 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
       ${reduction('rowMax', 'max(a, b)')}
       fn main(index : i32) {
         let tid = i32(localId.x);
-        let row = index / THREADS;
-        let cols = uniforms.outShape[1];
-        let inside = row < uniforms.outShape[0];
-        let start = min(row, uniforms.outShape[0] - 1) * cols;
+        let cols = uniforms.${kernel.inputs[0] ?? ''}Shape[1];
+        let inside = index / THREADS < uniforms.outShape[0];
+        let row = min(index / THREADS, uniforms.outShape[0] - 1);
+        let start = row * cols;
         let epsilon = uniforms.epsilon;
         ${kernel.body}
       }`,
   }
 }
 
-/** Runs a kernel over the last axis of the first input, [..., cols]; the result has its shape. */
+/** Runs a kernel over the last axis of the first input, [..., cols]: [..., cols], or [...] for one result a row. */
 export function runRows(backend: WebGPUBackend, kernel: RowKernel, inputs: readonly TensorInfo[], epsilon = 0): TensorInfo {
   const dims = inputs[0]?.shape ?? []
   const cols = dims.at(-1) ?? 1
   const rows = elementCount(dims) / cols
-  const out = backend.runWebGPUProgram(program(kernel, rows, cols), [...inputs], 'float32', [
-    { type: 'float32', data: [epsilon] },
-  ])
-  // The program's tensor is the matrix; the result is the same data in the shape that was asked for.
-  return { dataId: out.dataId, dtype: out.dtype, shape: [...dims] }
+  const views = inputs.map((input, i) => view(input, i === 0 ? [rows, cols] : [elementCount(input.shape)]))
+  const out = backend.runWebGPUProgram(program(kernel, rows, cols), views, 'float32', [{ type: 'float32', data: [epsilon] }])
+  return view(out, kernel.result === 'rows' ? dims.slice(0, -1) : dims)
+}
+
+/** The same data, not a new reference, in other dimensions. */
+export function view(tensor: TensorInfo, dims: readonly number[]): TensorInfo {
+  return { dataId: tensor.dataId, dtype: tensor.dtype, shape: [...dims] }
 }
