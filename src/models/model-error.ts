@@ -1,4 +1,6 @@
 /** What can go wrong on the way to a model, said so that a person can act on it. */
+import { TruncatedError } from './shards'
+
 export type ModelErrorCode = 'not_found' | 'network' | 'unsupported' | 'invalid' | 'out_of_memory' | 'storage'
 
 export class ModelError extends Error {
@@ -12,6 +14,52 @@ export class ModelError extends Error {
   ) {
     super(message, options)
   }
+}
+
+/**
+ * Any error on the way to a model as a ModelError: transformers.js and browsers throw plain ones.
+ * @param id the model
+ */
+export function asModelError(error: unknown, id: string): ModelError {
+  if (error instanceof ModelError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof TruncatedError) {
+    return new ModelError('network', `${id}: the download broke off (${message})`, 'Nothing was kept of it. Try again.', {
+      cause: error,
+    })
+  }
+  if (error instanceof RangeError) {
+    return new ModelError(
+      'out_of_memory',
+      `${id} does not fit into this browser's memory (${message})`,
+      'Pick a smaller model or a smaller model_dtype (q8), or close other tabs.',
+      { cause: error },
+    )
+  }
+  if (error instanceof SyntaxError) {
+    return new ModelError(
+      'invalid',
+      `${id}: a file is not valid JSON (${message})`,
+      'Download the model again: remove it from the storage first.',
+      { cause: error },
+    )
+  }
+  if (error instanceof Error && error.name === 'ModelFileNotFoundError') {
+    return new ModelError(
+      'not_found',
+      `${id} was not found: ${message}`,
+      'Check the model id; for a folder, that it holds config.json and tokenizer.json.',
+      { cause: error },
+    )
+  }
+  return new ModelError(
+    'invalid',
+    `${id} could not be loaded: ${message}`,
+    'The model may be damaged or of an unknown kind. Remove it from the storage and try again.',
+    {
+      cause: error,
+    },
+  )
 }
 
 /** The server answered a request for a model file with a page, as hosts with a history fallback do. */

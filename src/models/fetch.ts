@@ -1,0 +1,100 @@
+/**
+ * The one door through which model files come (`env.fetch` of transformers.js): it lets through what the user allowed, answers
+ * "not found" itself where asking would be pointless, and turns what goes wrong into ModelErrors.
+ */
+import { ModelError, pageInstead } from './model-error'
+
+export interface FetchGateOptions {
+  /** transformers.js' env.remoteHost and env.localModelPath. */
+  readonly remote_host: string
+  readonly local_path: string
+  readonly isEmbedded: (id: string) => boolean
+  readonly fetch: typeof fetch
+}
+
+export class FetchGate {
+  /** Models that may be fetched from the hub now. */
+  private readonly allowed = new Set<string>()
+
+  constructor(private readonly options: FetchGateOptions) {}
+
+  allow(id: string, downloads: boolean): void {
+    if (downloads) this.allowed.add(id)
+    else this.allowed.delete(id)
+  }
+
+  /**
+   * Fetches a model file. Any status but success and "not found" (404) throws.
+   * @throws ModelError; the signal's reason
+   */
+  readonly fetch = async (input: string | URL, init?: RequestInit): Promise<Response> => {
+    const url = String(input)
+    const { remote_host, local_path } = this.options
+    if (url.startsWith(local_path)) {
+      const [owner = '', name = ''] = url.slice(local_path.length).split('/')
+      // Only embedded models lie there; asking for others would fill the console with 404s.
+      if (!this.options.isEmbedded(`${owner}/${name}`)) return new Response(null, { status: 404 })
+      return this.request(url, url.slice(local_path.length), init)
+    }
+    const [, id, path] = url.startsWith(remote_host)
+      ? (/^(.+?)\/resolve\/[^/]+\/(.+)$/.exec(url.slice(remote_host.length)) ?? [])
+      : []
+    if (id === undefined || path === undefined) {
+      throw new ModelError('invalid', `${url.slice(0, 200)} is not the address of a model file`, 'Check the model id.')
+    }
+    if (!this.allowed.has(id)) {
+      throw new ModelError(
+        'not_found',
+        `${id} (${path}) is not on this machine, and downloads are off`,
+        'Switch "allow_downloads" on, pick an embedded model, or add the model\'s files from a folder.',
+      )
+    }
+    return this.request(url, `${id}/${path}`, init)
+  }
+
+  private async request(url: string, what: string, init?: RequestInit): Promise<Response> {
+    let response: Response
+    try {
+      response = await this.options.fetch(url, init)
+    } catch (error) {
+      if (init?.signal?.aborted) throw error
+      throw networkError(what, error)
+    }
+    if (response.status === 404 || response.status === 416) return response
+    const isPage = response.headers.get('content-type')?.startsWith('text/html') === true
+    if (response.ok && !isPage) return response
+    await response.body?.cancel()
+    if (response.ok) throw pageInstead(what)
+    throw statusError(what, response)
+  }
+}
+
+export const networkError = (what: string, cause: unknown): ModelError =>
+  new ModelError(
+    'network',
+    `${what} could not be downloaded: the connection failed`,
+    'Check the network (or a firewall before huggingface.co) and try again. Models that were downloaded before, embedded ones and folders work offline.',
+    { cause },
+  )
+
+function statusError(what: string, response: Response): ModelError {
+  const { status } = response
+  const reason = response.headers.get('x-error-code')
+  if (reason === 'GatedRepo') {
+    return new ModelError(
+      'not_found',
+      `${what}: this model is gated (HTTP ${status})`,
+      'Its owner wants you to accept terms on the hub. Do so there, download the files, and add them here as a folder.',
+    )
+  }
+  if (status === 401 || status === 403) {
+    return new ModelError(
+      'not_found',
+      `${what}: the hub does not show it (HTTP ${status})`,
+      'No such model, or it is private or gated. Check the id for typing mistakes; for a gated model download the files yourself and add them as a folder.',
+    )
+  }
+  if (status === 429)
+    return new ModelError('network', `${what}: too many requests (HTTP 429)`, 'Wait a few minutes and try again.')
+  return new ModelError('network', `${what}: the server answered HTTP ${status}`, 'Try again in a moment.')
+}

@@ -1,0 +1,49 @@
+/** A tokenizer of transformers.js as the tuning loop wants it: plain ids, and the special ones it needs said once. */
+import type { PreTrainedTokenizer } from '@huggingface/transformers'
+import { ModelError } from './model-error'
+
+export interface ModelTokenizer {
+  encode(text: string, options: { readonly add_special_tokens: boolean }): readonly number[]
+  decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean }): string
+  readonly eos_token_id: number
+  readonly bos_token_id: number | null
+  readonly pad_token_id: number | null
+}
+
+/** First of the values that is a token id; a list counts by its first id (generation_config.json may name several EOS tokens). */
+function firstId(...values: unknown[]): number | null {
+  for (const value of values) {
+    const id: unknown = Array.isArray(value) ? value[0] : value
+    if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return id
+  }
+  return null
+}
+
+/**
+ * @param configs where to look for special token ids when the tokenizer does not name them, in order (config.json, ...)
+ * @throws ModelError when the model has no end-of-text token: it would never know when its answer is over
+ */
+export function adaptTokenizer(
+  tokenizer: PreTrainedTokenizer,
+  configs: readonly Readonly<Record<string, unknown>>[],
+): ModelTokenizer {
+  const find = (name: string): number | null => {
+    const named: unknown = Reflect.get(tokenizer, name)
+    return firstId(named, ...configs.map((config) => config[name]))
+  }
+  const eos_token_id = find('eos_token_id')
+  if (eos_token_id === null) {
+    throw new ModelError(
+      'unsupported',
+      'the model has no end-of-text token (eos_token_id in config.json, or eos_token in tokenizer_config.json)',
+      'A prompt could not learn where an answer ends. Pick another model, or add eos_token_id to its config.json.',
+    )
+  }
+  return {
+    encode: (text, options) => tokenizer.encode(text, options),
+    decode: (ids, options) => (ids.length === 0 ? '' : tokenizer.decode([...ids], options)),
+    eos_token_id,
+    bos_token_id: find('bos_token_id'),
+    pad_token_id: find('pad_token_id'),
+  }
+}
