@@ -185,13 +185,36 @@ class RowRegion {
     return ![...this.moved].some((other) => other.op === 'MatMul' || other.op === 'DynamicQuantizedMatMul')
   }
 
-  /** A sum of values that are selected rows themselves stays where it is: selecting its result is one selection, not two. */
+  /** A sum of values that are selected rows themselves (or those plus a bias) stays where it is: one selection, not two. */
   private keepCheapSums(): void {
     for (const op of this.view.program.ops) {
-      if (!this.moved.has(op) || !['Add', 'Sub', 'Mul', 'Div'].includes(op.op)) continue
-      const rows = new Set(op.inputs.filter((input) => this.hasRows(input)))
-      const selectedHere = [...rows].every((input) => !this.moved.has(this.view.producer(input) ?? op))
-      if (rows.size > 1 && selectedHere) this.moved.delete(op)
+      if (this.moved.has(op) && this.rowInputs(op).length > 1 && this.isCheapSum(op)) this.keep(op)
+    }
+  }
+
+  private rowInputs(op: Op): string[] {
+    return [...new Set(op.inputs)].filter((input) => this.hasRows(input))
+  }
+
+  private movedProducer(value: string): Op | undefined {
+    const op = this.view.producer(value)
+    return op !== undefined && this.moved.has(op) ? op : undefined
+  }
+
+  /** Arithmetic on nothing but selected rows, and on such arithmetic. */
+  private isCheapSum(op: Op): boolean {
+    if (!['Add', 'Sub', 'Mul', 'Div'].includes(op.op)) return false
+    return this.rowInputs(op).every((input) => {
+      const producer = this.movedProducer(input)
+      return producer === undefined || this.isCheapSum(producer)
+    })
+  }
+
+  private keep(op: Op): void {
+    this.moved.delete(op)
+    for (const input of this.rowInputs(op)) {
+      const producer = this.movedProducer(input)
+      if (producer) this.keep(producer)
     }
   }
 }

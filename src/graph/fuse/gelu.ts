@@ -95,6 +95,8 @@ function polynomial(view: ProgramView, value: string, x: string, t?: string, dep
       if (exponent === 2) return times(a, a)
       return exponent === 3 ? times(a, times(a, a)) : undefined
     }
+    default:
+      return undefined
   }
 }
 
