@@ -1,0 +1,31 @@
+/** What can go wrong in tuning that a person can do something about. Device errors pass through as the engine threw them. */
+import type { TuneReport } from '../library/prompt-record'
+
+/** The prompt worth keeping from a run that broke off, as `tune` would have returned it. */
+export interface Kept {
+  readonly rows: Float32Array
+  readonly report: TuneReport
+}
+
+/** The message says what happened; `hint` what to change. */
+export class TuningError extends Error {
+  override readonly name: string = 'TuningError'
+
+  constructor(
+    message: string,
+    readonly hint: string,
+    /** The best prompt before things went wrong; null when nothing had been learned yet. */
+    readonly kept: Kept | null = null,
+  ) {
+    super(message)
+  }
+}
+
+/** Cancelled before a single step was done: there is no prompt to keep. */
+export class TuningCancelled extends TuningError {
+  override readonly name = 'TuningCancelled'
+
+  constructor() {
+    super('The run was cancelled before its first step.', 'Start it again when you are ready.')
+  }
+}

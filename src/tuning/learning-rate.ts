@@ -1,0 +1,42 @@
+/**
+ * What `learning_rate: "auto"` stands for.
+ *
+ * Under Adam a step moves every coordinate of the prompt by about the learning rate, whatever the gradient's size, so only its ratio
+ * to the spread of the embedding table means anything: PEFT's usual 3e-2 and caikit's 0.3 suit T5-like tables, but on a table with
+ * std 0.02 one step at 0.3 jumps by 15 standard deviations. A quarter of the table's std per step is the middle of what worked on the
+ * embedded model (std 0.085; 3e-3, 1e-2 and 3e-2 tried, the last two best; AdamW, linear decay, 500 steps).
+ */
+import { TuningError } from './errors'
+
+export const AUTO_RATIO = 0.25
+
+export interface LearningRate {
+  readonly learning_rate: number
+  /** For people: where the number comes from. */
+  readonly reason: string
+}
+
+/** Two significant digits: no more are meant. */
+const rounded = (x: number): number => Number(x.toPrecision(2))
+
+export const autoLearningRate = (embedding_std: number): number => rounded(AUTO_RATIO * embedding_std)
+
+/** @throws TuningError when "auto" has nothing to go by. */
+export function resolveLearningRate(wanted: number | 'auto', embedding_std: number): LearningRate {
+  if (wanted !== 'auto') {
+    const ratio = embedding_std > 0 ? `, ${rounded(wanted / embedding_std)} times the spread of the model's embeddings` : ''
+    return { learning_rate: wanted, reason: `Learning rate ${wanted}, as you set it${ratio}.` }
+  }
+  const learning_rate = autoLearningRate(embedding_std)
+  if (!(learning_rate > 0 && Number.isFinite(learning_rate))) {
+    throw new TuningError(
+      `The model's embedding table has no usable spread (std ${embedding_std}).`,
+      'Set learning_rate to a number, for example 0.01.',
+    )
+  }
+  const std = rounded(embedding_std)
+  return {
+    learning_rate,
+    reason: `Learning rate ${learning_rate}: a quarter of the spread of the model's embeddings (std ${std}), about how far one step moves the prompt.`,
+  }
+}

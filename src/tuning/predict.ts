@@ -1,0 +1,74 @@
+/**
+ * Greedy decoding of many rows with nothing but `score`: the next token is asked at the end of each row, in batches of the rows still
+ * unfinished. The expected target serves as a draft: one teacher-forced pass gives all tokens up to and including the first
+ * that differs, exactly as decoding one by one would, so rows the prompt gets right cost a single pass.
+ */
+import type { Prediction } from '../library/prompt-record'
+import type { Example } from '../job/records'
+import type { RowQuery } from './assemble'
+import { scoreRows } from './score'
+import type { RowScores, Scorer } from './score'
+import type { TokenSequence } from './sequences'
+import type { Tokenizer } from './tokenizer'
+
+interface Row {
+  readonly index: number
+  readonly source: readonly number[]
+  readonly said: number[]
+}
+
+/** The greedy tokens a teacher-forced row settles: its target as far as it is followed, and the first token that isn't. */
+export function draftTokens(target: readonly number[], scores: RowScores): number[] {
+  const said: number[] = []
+  for (const [slot, id] of target.entries()) {
+    const greedy = scores.greedy_ids[slot]
+    if (greedy === undefined) break
+    said.push(greedy)
+    if (greedy !== id) break
+  }
+  return said
+}
+
+/**
+ * What the model says after each source.
+ * @param prompt [n, H]; empty for the untuned model.
+ * @param drafts scores of each row's own target (see teacherForced).
+ * @param max_new_tokens most tokens a row may say, EOS included.
+ * @returns in the rows' order, EOS included where it was said; null when the gate closed on the way.
+ */
+export async function greedyTokens(
+  scorer: Scorer,
+  prompt: Float32Array,
+  sequences: readonly TokenSequence[],
+  drafts: readonly RowScores[],
+  max_new_tokens: number,
+  eos_token_id: number,
+): Promise<number[][] | null> {
+  const n = prompt.length / scorer.model.hidden_size
+  const positions = scorer.model.max_positions ?? Infinity
+  const rows: Row[] = sequences.map(({ source, target }, index) => {
+    const draft = drafts[index]
+    return { index, source, said: draft ? draftTokens(target, draft).slice(0, max_new_tokens) : [] }
+  })
+  const goesOn = ({ source, said }: Row): boolean =>
+    said.at(-1) !== eos_token_id && said.length < max_new_tokens && n + source.length + said.length <= positions
+  const longestSource = sequences.reduce((most, { source }) => Math.max(most, source.length), 0)
+  const longest = Math.min(positions, n + longestSource + max_new_tokens)
+  for (let open = rows.filter(goesOn); open.length > 0; open = open.filter(goesOn)) {
+    const queries = open.map(({ source, said }): RowQuery => {
+      const fed = [...source, ...said]
+      return { fed, slots: [{ at: fed.length - 1, id: 0 }] }
+    })
+    const scores = await scoreRows(scorer, prompt, queries, longest)
+    if (scores === null) return null
+    open.forEach(({ said }, i) => said.push(scores[i]?.greedy_ids[0] ?? eos_token_id))
+  }
+  return rows.map(({ said }) => said)
+}
+
+/** Exact: the model came to an end by itself, and its text is the expected one but for blanks around it. */
+export function toPrediction({ input, output }: Example, said: readonly number[], tokenizer: Tokenizer): Prediction {
+  const ended = said.at(-1) === tokenizer.eos_token_id
+  const predicted = tokenizer.decode(ended ? said.slice(0, -1) : said, { skip_special_tokens: true }).trim()
+  return { input, expected: output, predicted, exact: ended && predicted === output.trim() }
+}

@@ -1,0 +1,57 @@
+/** What the examples become under a job's settings, before anything is trained. Needs the tokenizer, not the model. */
+import type { Job } from '../job/parameters'
+import type { Example } from '../job/records'
+import { renderVerbalizer } from '../job/verbalizer'
+import { prepare } from './prepare'
+import type { Tokenizer } from './tokenizer'
+
+const ROWS_SHOWN = 20
+
+/** The payload of the protocol's Preview. */
+export interface TuningPreview {
+  readonly rows: readonly {
+    readonly source: string
+    readonly target: string
+    readonly source_tokens: number
+    readonly target_tokens: number
+    readonly truncated: boolean
+  }[]
+  readonly truncated_sources: number
+  readonly truncated_targets: number
+  readonly longest: number
+  readonly total_steps: number
+}
+
+/**
+ * The first training rows as the model will read them (cut where they will be cut), and counts over all rows.
+ * @throws TuningError as the run itself would.
+ */
+export function previewTuning(
+  job: Job,
+  max_positions: number | null,
+  tokenizer: Tokenizer,
+  examples: readonly Example[],
+  validation: readonly Example[] | null,
+): TuningPreview {
+  const { train, train_examples, truncated_sources, truncated_targets, longest, total_steps } = prepare(
+    job,
+    max_positions,
+    tokenizer,
+    examples,
+    validation,
+  )
+  const rows = train.slice(0, ROWS_SHOWN).map((sequence, index) => {
+    const { input = '', output = '' } = train_examples[index] ?? {}
+    const { truncated_source, truncated_target } = sequence
+    return {
+      source: truncated_source
+        ? tokenizer.decode(sequence.source, { skip_special_tokens: true })
+        : renderVerbalizer(job.verbalizer, input),
+      target: truncated_target ? tokenizer.decode(sequence.target, { skip_special_tokens: true }) : output,
+      source_tokens: sequence.source.length,
+      target_tokens: sequence.target.length,
+      truncated: truncated_source || truncated_target,
+    }
+  })
+  return { rows, truncated_sources, truncated_targets, longest, total_steps }
+}

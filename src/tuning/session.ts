@@ -1,0 +1,232 @@
+/**
+ * Everything a run has at hand while it tunes: data, state, device, watcher, switches. Each method is one line of the algorithm in tune.ts;
+ * the order they are called in is there, not here.
+ */
+import type { FrozenModel } from '../engine/frozen-model'
+import type { Job } from '../job/parameters'
+import type { Example } from '../job/records'
+import type { Evaluation, TuneReport } from '../library/prompt-record'
+import { Assembler } from './assemble'
+import { epochGroups } from './batches'
+import type { Batch } from './batches'
+import { fingerprint } from './checkpoint'
+import type { TuneCheckpoint } from './checkpoint'
+import { TuneControl } from './control'
+import type { Gate } from './control'
+import { TuningError } from './errors'
+import { evaluate, measure } from './evaluate'
+import { resolveLearningRate } from './learning-rate'
+import type { LearningRate } from './learning-rate'
+import { Meter } from './meter'
+import type { TuneObserver } from './observer'
+import { prepare } from './prepare'
+import type { Prepared } from './prepare'
+import { initialPrompt } from './prompt'
+import { Run } from './run'
+import { scheduleFactor } from './schedule'
+import type { Scorer } from './score'
+import { trainStep } from './step'
+import type { StepSettings } from './step'
+import type { Tokenizer } from './tokenizer'
+
+export interface TuneOptions {
+  readonly job: Job
+  readonly model: FrozenModel
+  readonly tokenizer: Tokenizer
+  readonly train: readonly Example[]
+  /** null: job.validation's share of `train` is held out. */
+  readonly validation: readonly Example[] | null
+  readonly observer?: TuneObserver
+  readonly control?: TuneControl
+  /** Go on from here instead of from the start. Job and examples must be the same. */
+  readonly resume?: TuneCheckpoint
+  /** At most one checkpoint in this many milliseconds (0: after every step), and one when paused. */
+  readonly checkpoint_every_ms?: number
+}
+
+export interface TuneResult {
+  /** [num_virtual_tokens, hidden_size], fp32, row-major. */
+  readonly rows: Float32Array
+  readonly report: TuneReport
+}
+
+const CHECKPOINT_EVERY_MS = 10_000
+const UNTUNED = new Float32Array(0)
+
+export class Session {
+  readonly run: Run
+  private readonly job: Job
+  private readonly model: FrozenModel
+  private readonly data: Prepared
+  private readonly rate: LearningRate
+  private readonly observer: TuneObserver
+  private readonly control: TuneControl
+  private readonly assembler: Assembler
+  private readonly meter: Meter
+  private readonly settings: StepSettings
+  private readonly gate: Gate
+  private lastCheckpoint: number
+
+  /** Splits, tokenizes and plans; makes the initial prompt or restores the saved run. Throws TuningError. */
+  constructor(private readonly options: TuneOptions) {
+    const { job, model, tokenizer, observer = {}, control = new TuneControl() } = options
+    this.job = job
+    this.model = model
+    this.observer = observer
+    this.control = control
+    this.data = prepare(job, model.max_positions, tokenizer, options.train, options.validation)
+    this.rate = resolveLearningRate(job.learning_rate, model.embedding_std)
+    const mark = fingerprint(job, model.hidden_size, this.data.train, this.data.held?.sequences ?? [])
+    this.run = options.resume
+      ? Run.restore(options.resume, mark, job.tuning_config.num_virtual_tokens * model.hidden_size)
+      : new Run(mark, initialPrompt(job.tuning_config, job.seed, model, tokenizer))
+    this.assembler = new Assembler(model, this.data.batch_size)
+    this.meter = new Meter(model, control, this.run.seconds_before, this.run.peak_before)
+    this.settings = {
+      weighting: job.preset === 'caikit' ? 'caikit' : 'token_mean',
+      accumulate_steps: job.accumulate_steps,
+      max_grad_norm: job.max_grad_norm,
+      weight_decay: job.weight_decay,
+    }
+    this.gate = this.newGate()
+    this.lastCheckpoint = this.meter.now()
+  }
+
+  async announce(): Promise<void> {
+    const { data, rate } = this
+    const rows = [...data.train, ...(data.held?.sequences ?? [])]
+    await this.observer.started?.({
+      learning_rate: rate.learning_rate,
+      learning_rate_reason: rate.reason,
+      total_steps: data.total_steps,
+      train_rows: data.train.length,
+      validation_rows: data.held?.sequences.length ?? 0,
+      truncated: rows.filter((row) => row.truncated_source || row.truncated_target).length,
+      notices: data.notices,
+    })
+  }
+
+  /** The untuned model, reading the plain verbalized input without virtual tokens. False: cancelled. */
+  async measureUntuned(): Promise<boolean> {
+    if (!this.data.held || this.run.baseline) return true
+    this.run.baseline = await this.evaluateAs('baseline', UNTUNED, this.gate)
+    return this.run.baseline !== null
+  }
+
+  /** The epoch's groups of batches that are still to do: one optimizer step each. */
+  remainingGroups(): readonly Batch[][] {
+    const groups = epochGroups(this.data.needs, this.data.shapes, {
+      seed: this.job.seed,
+      epoch: this.run.epoch,
+      batch_size: this.data.batch_size,
+      accumulate_steps: this.job.accumulate_steps,
+      bucketed: this.job.preset !== 'caikit',
+    })
+    return groups.slice(this.run.group)
+  }
+
+  /** One optimizer step. False: cancelled before it was complete, and nothing has moved. */
+  async step(group: readonly Batch[]): Promise<boolean> {
+    const { run, meter } = this
+    const began = meter.now()
+    meter.look()
+    const learning_rate = this.rate.learning_rate * scheduleFactor(this.data.schedule, run.step)
+    const done = await trainStep(
+      this.model,
+      this.assembler,
+      run.rows,
+      run.adam,
+      group,
+      this.data.train,
+      learning_rate,
+      this.settings,
+      this.gate,
+    )
+    if (done === null) return false
+    if (done.diverged !== null) throw this.diverged(done.diverged)
+    const record = { step: run.step, epoch: run.epoch, loss: done.loss, learning_rate, ms: meter.now() - began }
+    run.stepDone(record, done.labels)
+    await this.observer.step?.(record, meter.stepDone())
+    await this.checkpointIfDue()
+    return true
+  }
+
+  /** Validates and closes the epoch, keeps the prompt if it is the best. False: cancelled. */
+  async closeEpoch(): Promise<boolean> {
+    const { run, data } = this
+    const metrics = data.held ? await measure(this.scorer(this.gate), run.rows, data.held) : null
+    if (data.held && metrics === null) return false
+    if (metrics && !Number.isFinite(metrics.loss)) throw this.diverged('The validation loss is not a finite number')
+    const best = run.epochDone(metrics, this.job.early_stopping_patience)
+    const record = run.epochs.at(-1)
+    if (record) await this.observer.epoch?.(record, best, run.best?.metrics ?? null)
+    await this.checkpointIfDue()
+    return true
+  }
+
+  /** Measures the prompt to keep and closes the run. A cancel while it is measured leaves the measuring out. */
+  async finish(finished: TuneReport['finished']): Promise<TuneResult> {
+    const tuned = this.data.held ? await this.evaluateAs('tuned', this.run.kept().rows, this.newGate()) : null
+    return this.result(finished, tuned)
+  }
+
+  private result(finished: TuneReport['finished'], tuned: Evaluation | null): TuneResult {
+    const { run, meter } = this
+    const { rows, epoch } = run.kept()
+    const report: TuneReport = {
+      device: this.model.device,
+      seed: this.job.seed,
+      learning_rate: this.rate.learning_rate,
+      steps: run.steps,
+      epochs: run.epochs,
+      best_epoch: epoch,
+      baseline: run.baseline,
+      tuned,
+      counters: meter.counters(),
+      peak_memory_bytes: meter.peak_memory_bytes,
+      seconds: meter.seconds(),
+      finished,
+    }
+    return { rows, report }
+  }
+
+  private diverged(what: string): TuningError {
+    const { learning_rate } = this.rate
+    return new TuningError(
+      `${what} at step ${this.run.step + 1} (epoch ${this.run.epoch}), with learning rate ${learning_rate}.`,
+      `Lower learning_rate, for example to ${Number((learning_rate / 10).toPrecision(2))}, or set max_grad_norm to 1.`,
+      // As if it had been cancelled before the step that failed.
+      this.run.step > 0 ? this.result('cancelled', null) : null,
+    )
+  }
+
+  private scorer(gate: Gate): Scorer {
+    const { model, assembler, data, meter } = this
+    return { model, assembler, shapes: data.score_shapes, batch_size: data.batch_size, gate, onBatch: () => void meter.look() }
+  }
+
+  private async evaluateAs(which: 'baseline' | 'tuned', prompt: Float32Array, gate: Gate): Promise<Evaluation | null> {
+    if (!this.data.held) return null
+    await this.observer.stage?.(which === 'baseline' ? 'Measuring the untuned model' : 'Measuring the tuned prompt')
+    const evaluation = await evaluate(this.scorer(gate), prompt, this.data.held, this.options.tokenizer)
+    if (evaluation) await this.observer.evaluated?.(which, evaluation)
+    return evaluation
+  }
+
+  private newGate(): Gate {
+    return this.control.gate(async (paused) => {
+      if (paused) await this.saveCheckpoint()
+      await this.observer.paused?.(paused)
+    })
+  }
+
+  private async saveCheckpoint(): Promise<void> {
+    this.lastCheckpoint = this.meter.now()
+    await this.observer.checkpoint?.(this.run.checkpoint(this.meter.seconds(), this.meter.peak_memory_bytes))
+  }
+
+  private async checkpointIfDue(): Promise<void> {
+    const every = this.options.checkpoint_every_ms ?? CHECKPOINT_EVERY_MS
+    if (this.meter.now() - this.lastCheckpoint >= every) await this.saveCheckpoint()
+  }
+}

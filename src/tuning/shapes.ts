@@ -1,0 +1,102 @@
+/**
+ * Batch shapes. Every distinct (sequence length, label slots) costs a compiled program and its buffers, every padded position costs
+ * arithmetic, so rows are sorted into a few length buckets whose bounds waste the least.
+ */
+
+export interface Shape {
+  /** S: positions, virtual tokens included. */
+  readonly sequence_length: number
+  /** L: label slots. */
+  readonly label_length: number
+}
+
+/** What a row needs of a shape. */
+export type Need = Shape
+
+const MAX_BUCKETS = 4
+const MULTIPLE = 8
+/** One bucket fewer is better as long as it pads at most this much more than the best with four. */
+const SLACK = 1.05
+
+/** The next multiple of 8, but not more positions than the model has. */
+export const roundLength = (length: number, max_positions: number | null): number =>
+  Math.max(length, Math.min(Math.ceil(length / MULTIPLE) * MULTIPLE, max_positions ?? Infinity))
+
+/**
+ * The fewest bucket bounds, at most four, that pad little. `lengths` are already rounded; exact by dynamic programming over the distinct
+ * ones. Returned ascending; the last is the longest length.
+ */
+export function bucketBounds(lengths: readonly number[], most = MAX_BUCKETS): number[] {
+  const counts = new Map<number, number>()
+  for (const length of lengths) counts.set(length, (counts.get(length) ?? 0) + 1)
+  const distinct = [...counts.keys()].sort((a, b) => a - b)
+  const rowsUpTo = [0]
+  for (const length of distinct) rowsUpTo.push((rowsUpTo.at(-1) ?? 0) + (counts.get(length) ?? 0))
+
+  // best[j]: the cheapest way to hold the first j distinct lengths in the current number of buckets, in padded positions.
+  let best: readonly { readonly cost: number; readonly bounds: readonly number[] }[] = distinct.map(() => ({
+    cost: Infinity,
+    bounds: [],
+  }))
+  best = [{ cost: 0, bounds: [] }, ...best]
+  const totals: { cost: number; bounds: readonly number[] }[] = []
+  for (let buckets = 1; buckets <= Math.min(most, distinct.length); buckets++) {
+    const previous = best
+    best = [
+      { cost: Infinity, bounds: [] },
+      ...distinct.map((bound, end) => {
+        let least: { cost: number; bounds: readonly number[] } = { cost: Infinity, bounds: [] }
+        for (let start = 0; start <= end; start++) {
+          const before = previous[start]
+          if (!before || before.cost === Infinity) continue
+          const cost = before.cost + ((rowsUpTo[end + 1] ?? 0) - (rowsUpTo[start] ?? 0)) * bound
+          if (cost < least.cost) least = { cost, bounds: [...before.bounds, bound] }
+        }
+        return least
+      }),
+    ]
+    const total = best.at(-1)
+    if (total) totals.push(total)
+  }
+  const cheapest = Math.min(...totals.map(({ cost }) => cost))
+  return [...(totals.find(({ cost }) => cost <= cheapest * SLACK)?.bounds ?? [])]
+}
+
+/** The shapes of a run, ascending. A larger shape also has at least as many label slots, so that rows can always move up. */
+export class Shapes {
+  private readonly shapes: Shape[]
+
+  constructor(
+    needs: readonly Need[],
+    private readonly max_positions: number | null,
+    /** Label slots beyond what rows need, for what is asked of a row besides its labels. */
+    extra_slots = 0,
+  ) {
+    const bounds = bucketBounds(needs.map((need) => roundLength(need.sequence_length, max_positions)))
+    this.shapes = bounds.map((sequence_length) => {
+      let label_length = 1
+      for (const need of needs)
+        if (need.sequence_length <= sequence_length) label_length = Math.max(label_length, need.label_length)
+      return { sequence_length, label_length: label_length + extra_slots }
+    })
+  }
+
+  all(): readonly Shape[] {
+    return this.shapes
+  }
+
+  /** The smallest shape that holds the row. Makes one, as long as `longest`, where none does. */
+  fit(need: Need, longest = need.sequence_length): Shape {
+    const holds = (shape: Shape): boolean =>
+      shape.sequence_length >= need.sequence_length && shape.label_length >= need.label_length
+    const found = this.shapes.find(holds)
+    if (found) return found
+    const largest = this.shapes.at(-1)
+    const made: Shape = {
+      sequence_length: roundLength(Math.max(longest, need.sequence_length, largest?.sequence_length ?? 1), this.max_positions),
+      label_length: Math.max(need.label_length, largest?.label_length ?? 1),
+    }
+    this.shapes.push(made)
+    return made
+  }
+}
