@@ -1,0 +1,28 @@
+/**
+ * Every op a value that depends on the embeddings may pass through, by its key (see opKey). An op that is not here can't be
+ * trained through: coverage.ts reports exactly the keys that are missing from this table and host/table.ts.
+ */
+import * as E from './elementwise'
+import * as L from './linear'
+import * as M from './movement'
+import * as Q from './quantized'
+import type { DeviceRule } from './rule'
+
+// prettier-ignore
+const RULES: Readonly<Record<string, DeviceRule>> = {
+  // element by element
+  Neg: E.Neg, Abs: E.Abs, Reciprocal: E.Reciprocal, Sqrt: E.Sqrt, Exp: E.Exp, Log: E.Log, Erf: E.Erf, Tanh: E.Tanh,
+  Sigmoid: E.Sigmoid, Relu: E.Relu, Sin: E.Sin, Cos: E.Cos, Not: E.Not, Add: E.Add, Sub: E.Sub, Mul: E.Mul, Div: E.Div, Pow: E.Pow,
+  Max: E.Max, Min: E.Min, Sum: E.Sum, Clip: E.Clip, Greater: E.Greater, Less: E.Less, Equal: E.Equal, Where: E.Where,
+  IsNaN: E.IsNaN, Cast: E.Cast, Identity: E.Identity, Dropout: E.Identity, Gelu: E.Gelu,
+  // products, normalisations, reductions
+  MatMul: L.MatMul, Gemm: L.Gemm, Softmax: L.Softmax, LogSoftmax: L.LogSoftmax, ReduceSum: L.ReduceSum, ReduceMean: L.ReduceMean,
+  ReduceMax: L.ReduceMax, LayerNormalization: L.LayerNormalization, SimplifiedLayerNormalization: L.SimplifiedLayerNormalization,
+  // movement
+  Reshape: M.Reshape, Squeeze: M.Squeeze, Unsqueeze: M.Unsqueeze, Flatten: M.Flatten, Transpose: M.Transpose, Expand: M.Expand,
+  Tile: M.Tile, Concat: M.Concat, Slice: M.Slice, Split: M.Split, Gather: M.Gather,
+  // q8
+  DynamicQuantizeLinear: Q.DynamicQuantizeLinear, MatMulInteger: Q.MatMulInteger,
+}
+
+export const DEVICE_RULES: ReadonlyMap<string, DeviceRule> = new Map(Object.entries(RULES))
