@@ -16,7 +16,7 @@ export interface KeyValueStore {
 /** One IndexedDB database per concern: idb-keyval can't add a store to an existing one. */
 export function indexedDbStore(database: string): KeyValueStore {
   // Opening is the first thing that fails where storage is forbidden; as a rejection it can be caught like the rest.
-  const opened = (async () => createStore(database, 'kv'))()
+  const opened = Promise.resolve().then(() => createStore(database, 'kv'))
   opened.catch(() => undefined)
   return {
     get: async (key) => get<unknown>(key, await opened),

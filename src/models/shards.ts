@@ -107,7 +107,8 @@ export class ShardedFiles {
         }
         options.onProgress?.(size)
       }
-      if (options.minimum_size != null && size < options.minimum_size) throw new TruncatedError(size, options.minimum_size)
+      if (typeof options.minimum_size === 'number' && size < options.minimum_size)
+        throw new TruncatedError(size, options.minimum_size)
       if (shard.length > 0 || writer.written === 0) await flush()
       options.signal?.throwIfAborted()
       const manifest: Manifest = {
