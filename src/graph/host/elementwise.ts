@@ -8,6 +8,7 @@ function map(x: NdArray, f: (value: number) => number, dtype: NdDType = x.dtype)
   const out = zeros(dtype, x.dims)
   const { data } = x
   for (let i = 0; i < data.length; i++) out.data[i] = f(data[i] ?? NaN)
+  if (dtype !== 'float32') unsignZeros(out.data)
   return out
 }
 
@@ -27,7 +28,13 @@ function zip(a: NdArray, b: NdArray, f: (a: number, b: number) => number, dtype:
       target[i] = f(left[offset] ?? NaN, right[rightOffsets[i] ?? 0] ?? NaN)
     })
   }
+  if (dtype !== 'float32') unsignZeros(target)
   return out
+}
+
+/** Integers have no -0, which a later cast and division would tell from 0. */
+function unsignZeros(data: Float32Array | Float64Array): void {
+  for (let i = 0; i < data.length; i++) if (data[i] === 0) data[i] = 0
 }
 
 const unary =

@@ -113,12 +113,13 @@ export function sliceRanges(call: HostCall, dims: readonly number[]): AxisRange[
     const size = dims[axis] ?? 0
     const step = steps[i] ?? 1
     if (step === 0) throw new GraphError('a step of 0')
-    const clamp = (bound: number) => {
+    // Backwards, a start before the first element still takes that one; only an end can lie before it.
+    const clamp = (bound: number, lowest: number) => {
       const positive = bound < 0 ? bound + size : bound
-      return step > 0 ? Math.min(Math.max(positive, 0), size) : Math.min(Math.max(positive, -1), size - 1)
+      return Math.min(Math.max(positive, step > 0 ? 0 : lowest), step > 0 ? size : size - 1)
     }
-    const start = clamp(from)
-    return { axis, start, step, count: Math.max(0, Math.ceil((clamp(ends[i] ?? 0) - start) / step)) }
+    const start = clamp(from, 0)
+    return { axis, start, step, count: Math.max(0, Math.ceil((clamp(ends[i] ?? 0, -1) - start) / step)) }
   })
 }
 

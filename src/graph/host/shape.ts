@@ -82,12 +82,12 @@ const WRAPPERS: Partial<Record<NdArray['dtype'], (values: Float32Array | Float64
   uint8: (values) => Uint8Array.from(values),
 }
 
-/** Floats are cut towards zero, integers wrap around in narrower types, anything but 0 is true. */
+/** Floats are cut towards zero (adding 0 turns -0 into 0), integers wrap around in narrower types, anything but 0 is true. */
 function castTo(x: NdArray, dtype: NdArray['dtype']): NdArray {
   if (x.dtype === dtype) return x
   if (dtype === 'bool') return { dtype, dims: x.dims, data: Float64Array.from(x.data, (value) => (value === 0 ? 0 : 1)) }
   if (dtype === 'float32') return { dtype, dims: x.dims, data: Float32Array.from(x.data) }
-  const whole = isFloat(x) ? Float64Array.from(x.data, Math.trunc) : x.data
+  const whole = isFloat(x) ? Float64Array.from(x.data, (value) => Math.trunc(value) + 0) : x.data
   return { dtype, dims: x.dims, data: Float64Array.from(WRAPPERS[dtype]?.(whole) ?? whole) }
 }
 
