@@ -33,7 +33,14 @@ export async function servePage(entry: string): Promise<ServedPage> {
     const body = path === '/' ? HTML : files.get(path)
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     if (body === undefined) return response.writeHead(404).end()
-    const type = path === '/' ? 'text/html' : path.endsWith('.js') ? 'text/javascript' : 'application/octet-stream'
+    const type =
+      path === '/'
+        ? 'text/html'
+        : /\.m?js$/.test(path)
+          ? 'text/javascript'
+          : path.endsWith('.wasm')
+            ? 'application/wasm'
+            : 'application/octet-stream'
     response.writeHead(200, { 'Content-Type': type }).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
