@@ -105,7 +105,6 @@ export class Generator {
     const eos = eosIds(session.runner, tokenizer.eos_token_id)
     const sampled = request.do_sample && request.temperature > 0
     const processors = new LogitsProcessorList()
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-call -- its base class is typed any
     if (sampled && request.top_p < 1) processors.push(new NucleusProcessor(request.top_k, request.top_p))
     const interrupt = new InterruptableStoppingCriteria()
     const onStop = (): void => interrupt.interrupt()
@@ -119,6 +118,7 @@ export class Generator {
       },
       token_callback_function: (tokens: bigint[]) => generated.push(...tokens.map(Number)),
     })
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-call -- `random` is typed any
     random.seed(request.seed)
     try {
       await session.runner.generate({
