@@ -6,7 +6,8 @@ import type { Counters } from '../../src/engine/engine'
 import { probeWebGPU, type WebGPUProbe } from '../../src/engine/tfjs/backend'
 import { createTfjsEngine, TfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import { smallProgram, smallProgramFeeds } from '../support/small-program'
-import { errorOf, opCases } from '../support/op-cases'
+import { float32, floats, opCase } from '../support/op-case'
+import { errorOf, opCases, type OpCase } from '../support/op-cases'
 
 export interface CaseResult {
   readonly name: string
@@ -27,6 +28,8 @@ export interface OpsPage {
   runCases(): Promise<CaseResult[]>
   /** Counters after each of `runs` runs of the small program, and after it was disposed. */
   runRepeatedly(runs: number): Promise<{ readonly runs: Counters[]; readonly disposed: Counters }>
+  /** Products large enough for each of tfjs' matmul programs, transposed and not: errors as errorOf's, by shape. */
+  matMuls(shapes: readonly (readonly [m: number, k: number, n: number])[]): Promise<Record<string, number>>
   /** Softmax and a sum of more rows than a dispatch has workgroups on one axis: the largest error. */
   manyRows(rows: number): Promise<number>
   /** Destroys the device during one run and asks for another; what each said. */
@@ -54,17 +57,24 @@ async function failureOf(work: Promise<unknown>): Promise<Failure> {
   return { name: 'none', message: 'nothing was thrown' }
 }
 
+function matMulCase(m: number, k: number, n: number, transA: boolean, transB: boolean): OpCase {
+  const a = floats(transA ? [k, m] : [m, k], -1, 1)
+  const b = floats(transB ? [n, k] : [k, n], -1, 1)
+  const name = `[${a.type.dims.join(', ')}] x [${b.type.dims.join(', ')}] ${transA} ${transB}`
+  return opCase(name, (io) => ({ op: 'MatMul', ...io, attrs: { transA, transB } }), [a, b], [float32([m, n])])
+}
+
 window.opsPage = {
   probe: probeWebGPU,
 
   async runCases() {
     const engine = await createTfjsEngine({ backend: 'webgpu' })
     const results: CaseResult[] = []
-    for (const opCase of opCases()) {
-      const { name, tolerance } = opCase
+    for (const one of opCases()) {
+      const { name, tolerance } = one
       try {
-        const executable = await engine.load(opCase.program)
-        results.push({ name, tolerance, error: errorOf(opCase, await executable.run(opCase.feeds)), failure: null })
+        const executable = await engine.load(one.program)
+        results.push({ name, tolerance, error: errorOf(one, await executable.run(one.feeds)), failure: null })
         await executable.dispose()
       } catch (error) {
         results.push({ name, tolerance, error: null, failure: String(error) })
@@ -86,6 +96,23 @@ window.opsPage = {
     const disposed = engine.counters()
     await engine.dispose()
     return { runs: counters, disposed }
+  },
+
+  async matMuls(shapes) {
+    const engine = await createTfjsEngine({ backend: 'webgpu' })
+    const errors: Record<string, number> = {}
+    for (const [m, k, n] of shapes) {
+      for (const transA of [false, true]) {
+        for (const transB of [false, true]) {
+          const product = matMulCase(m, k, n, transA, transB)
+          const executable = await engine.load(product.program)
+          errors[product.name] = errorOf(product, await executable.run(product.feeds))
+          await executable.dispose()
+        }
+      }
+    }
+    await engine.dispose()
+    return errors
   },
 
   async manyRows(rows) {

@@ -25,12 +25,15 @@ export interface ServedPage {
 
 const HTML = '<!doctype html><meta charset="utf-8"><title>test page</title><script type="module" src="/page.js"></script>'
 
-/** Bundles `entry` (an absolute path of a .ts file) and serves a page that loads it. */
-export async function servePage(entry: string): Promise<ServedPage> {
+/**
+ * Bundles `entry` (an absolute path of a .ts file) and serves a page that loads it.
+ * @param more what else to serve: paths (from /) and their contents
+ */
+export async function servePage(entry: string, more: ReadonlyMap<string, Uint8Array> = new Map()): Promise<ServedPage> {
   const files = await bundle(entry)
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname
-    const body = path === '/' ? HTML : files.get(path)
+    const body = path === '/' ? HTML : (files.get(path) ?? more.get(path))
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     if (body === undefined) return response.writeHead(404).end()
     const type =

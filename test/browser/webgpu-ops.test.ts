@@ -47,6 +47,22 @@ describe('the tfjs engine on WebGPU in Chromium', () => {
     expect(disposed.bytes).toBeLessThan(third.bytes)
   })
 
+  it('multiplies matrices of every size class', async () => {
+    // tfjs picks among four programs by size: reduction, small tiles, packed tiles (with and without vec4), split K.
+    const shapes = [
+      [4, 64, 16],
+      [20, 64, 24],
+      [48, 192, 512],
+      [47, 130, 515],
+      [8, 4096, 192],
+      [9, 2001, 35],
+    ] as const
+    const errors = await onPage((page) => page.evaluate((list) => window.opsPage.matMuls(list), shapes))
+    expect(Object.keys(errors)).toHaveLength(shapes.length * 4)
+    // Sums of 4096 products at most, in float32.
+    expect(Object.entries(errors).filter(([, error]) => !(error < 1e-5))).toEqual([])
+  })
+
   it('computes more rows than one dispatch dimension has workgroups', async () => {
     // 65535 is the portable limit; float32 rounding of exp only.
     expect(await onPage((page) => page.evaluate(() => window.opsPage.manyRows(70_001)))).toBeLessThan(1e-5)

@@ -27,9 +27,17 @@ export type UnaryKernel =
   | 'LogicalNot'
   | 'Round'
 export type BinaryKernel = 'Add' | 'Sub' | 'Multiply' | 'RealDiv' | 'Pow' | 'Maximum' | 'Minimum' | 'Greater' | 'Equal'
-/** Element-wise kernels and softmax along the last axis that a device does otherwise than by tfjs. */
-export type StepKernels = Readonly<Partial<Record<UnaryKernel | 'Softmax', (x: TensorInfo) => TensorInfo>>>
 export type ReduceKernel = 'Sum' | 'Mean' | 'Max' | 'Min'
+
+/** Steps of compositions that a device does otherwise than by tfjs' kernel. */
+export interface StepKernels {
+  readonly unary?: Readonly<Partial<Record<UnaryKernel, (x: TensorInfo) => TensorInfo>>>
+  /** Along the last axis. */
+  readonly softmax?: (x: TensorInfo) => TensorInfo
+  /** scale * p (dp - sum(dp p)), the sum along the last axis. */
+  readonly softmaxGrad?: (dp: TensorInfo, p: TensorInfo, scale: number) => TensorInfo
+  readonly matMul3?: (a: TensorInfo, b: TensorInfo, transposeA: boolean, transposeB: boolean) => TensorInfo
+}
 
 /** Beyond this, broadcasting kernels get their dimensions merged first (tfjs goes to 6). */
 const MAX_BROADCAST_RANK = 4
@@ -99,7 +107,7 @@ export class Kernels {
   }
 
   unary(name: UnaryKernel, x: TensorInfo): TensorInfo {
-    const own = this.backend.steps[name]
+    const own = this.backend.steps.unary?.[name]
     return own ? this.adopt(own(x)) : this.#call(name, { x })
   }
 
@@ -239,15 +247,25 @@ export class Kernels {
 
   /** Over the last axis. */
   softmax(x: TensorInfo): TensorInfo {
-    const own = this.backend.steps.Softmax
+    const own = this.backend.steps.softmax
     if (own) return this.adopt(own(x))
     const size = x.shape.at(-1) ?? 1
     const rows = this.reshape(x, [elementCount(x.shape) / size, size])
     return this.reshape(this.#call('Softmax', { logits: rows }, { dim: 1 }), x.shape)
   }
 
+  /** Gradient of softmax(x * scale) along the last axis with respect to x, from that of its result p. */
+  softmaxGrad(dp: TensorInfo, p: TensorInfo, scale: number): TensorInfo {
+    const own = this.backend.steps.softmaxGrad
+    if (own) return this.adopt(own(dp, p, scale))
+    const inner = this.sub(dp, this.reduceLast('Sum', this.mul(dp, p)))
+    return this.mul(this.mul(p, inner), this.scalar(scale))
+  }
+
   /** a [batch,M,K] and b [batch,K,N] before transposing, or [1,..] for one of them: [batch,M,N]. */
   matMul3(a: TensorInfo, b: TensorInfo, transposeA = false, transposeB = false): TensorInfo {
+    const own = this.backend.steps.matMul3
+    if (own) return this.adopt(own(a, b, transposeA, transposeB))
     return this.#call('BatchMatMul', { a, b }, { transposeA, transposeB })
   }
 

@@ -19,19 +19,31 @@ export const SOFTMAX: RowKernel = {
     ${write('exp(x[start + c] - high) / sum')}`,
 }
 
-/** Defines `mean` over the row of x and `r` = 1 / sqrt(mean((x - mean)^2) + epsilon). */
+/** scale * p (dp - sum(dp p)): the gradient of softmax(scale * x); the parameter is the scale. */
+export const SOFTMAX_GRAD: RowKernel = {
+  name: 'softmax_grad',
+  inputs: ['dp', 'p'],
+  result: 'elements',
+  body: `
+    var sum = 0.0;
+    ${columns('sum += dp[start + c] * p[start + c];')}
+    sum = rowSum(sum);
+    ${write('parameter * p[start + c] * (dp[start + c] - sum)')}`,
+}
+
+/** The parameter of what follows is epsilon. Defines `mean` over the row of x and `r` = 1 / sqrt(mean((x - mean)^2) + epsilon). */
 const MEAN_AND_ROOT = `
   var sum = 0.0;
   ${columns('sum += x[start + c];')}
   let mean = rowSum(sum) / f32(cols);
   var squares = 0.0;
   ${columns('let d = x[start + c] - mean; squares += d * d;')}
-  let r = inverseSqrt(rowSum(squares) / f32(cols) + epsilon);`
+  let r = inverseSqrt(rowSum(squares) / f32(cols) + parameter);`
 
 const ROOT = `
   var squares = 0.0;
   ${columns('squares += x[start + c] * x[start + c];')}
-  let r = inverseSqrt(rowSum(squares) / f32(cols) + epsilon);`
+  let r = inverseSqrt(rowSum(squares) / f32(cols) + parameter);`
 
 export const LAYER_NORM: RowKernel = {
   name: 'layer_norm',

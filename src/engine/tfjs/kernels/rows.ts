@@ -17,7 +17,7 @@ export interface RowKernel {
   readonly result: 'elements' | 'rows'
   /**
    * WGSL statements. In scope: `row`, `start` (index of its first element), `cols`, `tid`, `rowSum(f32)`, `rowMax(f32)` (of the values
-   * the threads give; to be called by all of them), `epsilon`. `columns`, `write` and `writeRow` make loops and results.
+   * the threads give; to be called by all of them), `parameter`. `columns`, `write` and `writeRow` make loops and results.
    */
   readonly body: string
 }
@@ -56,7 +56,7 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
   return {
     shaderKey: `promptlathe_${kernel.name}`,
     variableNames: [...kernel.inputs],
-    uniforms: 'epsilon : f32,',
+    uniforms: 'parameter : f32,',
     outputShape: [rows, kernel.result === 'rows' ? 1 : cols],
     workgroupSize: [threads, 1, 1],
     dispatchLayout: { x: [0, 1] },
@@ -72,19 +72,19 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
         let inside = index / THREADS < uniforms.outShape[0];
         let row = min(index / THREADS, uniforms.outShape[0] - 1);
         let start = row * cols;
-        let epsilon = uniforms.epsilon;
+        let parameter = uniforms.parameter;
         ${kernel.body}
       }`,
   }
 }
 
 /** Runs a kernel over the last axis of the first input, [..., cols]: [..., cols], or [...] for one result a row. */
-export function runRows(backend: WebGPUBackend, kernel: RowKernel, inputs: readonly TensorInfo[], epsilon = 0): TensorInfo {
+export function runRows(backend: WebGPUBackend, kernel: RowKernel, inputs: readonly TensorInfo[], parameter = 0): TensorInfo {
   const dims = inputs[0]?.shape ?? []
   const cols = dims.at(-1) ?? 1
   const rows = elementCount(dims) / cols
   const views = inputs.map((input, i) => view(input, i === 0 ? [rows, cols] : [elementCount(input.shape)]))
-  const out = backend.runWebGPUProgram(program(kernel, rows, cols), views, 'float32', [{ type: 'float32', data: [epsilon] }])
+  const out = backend.runWebGPUProgram(program(kernel, rows, cols), views, 'float32', [{ type: 'float32', data: [parameter] }])
   return view(out, kernel.result === 'rows' ? dims.slice(0, -1) : dims)
 }
 

@@ -9,14 +9,16 @@ import { input, type OpTable } from '../ops/op'
 import type { StepKernels } from '../tfjs-kernels'
 import { COS, GELU, GELU_GRAD, runElementwise, SILU, SILU_GRAD, SIN, type ElementwiseKernel } from './elementwise'
 import { LABEL_LOG_PROBABILITY, LABEL_LOSS, LABEL_LOSS_GRAD } from './label-loss'
-import { LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD, SOFTMAX } from './normalize'
+import { runMatMul } from './matmul'
+import { LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD, SOFTMAX, SOFTMAX_GRAD } from './normalize'
 import { runRows, type RowKernel } from './rows'
 
 export function webgpuSteps(backend: WebGPUBackend): StepKernels {
   return {
-    Softmax: (x) => runRows(backend, SOFTMAX, [x]),
-    Sin: (x) => runElementwise(backend, SIN, [x]),
-    Cos: (x) => runElementwise(backend, COS, [x]),
+    unary: { Sin: (x) => runElementwise(backend, SIN, [x]), Cos: (x) => runElementwise(backend, COS, [x]) },
+    softmax: (x) => runRows(backend, SOFTMAX, [x]),
+    softmaxGrad: (dp, p, scale) => runRows(backend, SOFTMAX_GRAD, [dp, p], scale),
+    matMul3: (a, b, transposeA, transposeB) => runMatMul(backend, a, b, transposeA, transposeB),
   }
 }
 

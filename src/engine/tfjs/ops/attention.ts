@@ -36,9 +36,7 @@ export const AttentionGrad: Implementation<'AttentionGrad'> = (op, inputs, k) =>
   const probabilities = byKeyHead(input(op, inputs, 4), keyHeads, k)
   const dv = k.matMul3(probabilities, dy, true, false)
   const dp = k.matMul3(dy, byKeyHead(value, keyHeads, k), false, true)
-  // Softmax: ds = p (dp - sum(dp p)).
-  const inner = k.sub(dp, k.reduceLast('Sum', k.mul(dp, probabilities)))
-  const ds = k.mul(k.mul(probabilities, inner), k.scalar(op.attrs.scale))
+  const ds = k.softmaxGrad(dp, probabilities, op.attrs.scale)
   const dq = k.matMul3(ds, byKeyHead(key, keyHeads, k))
   const dk = k.matMul3(ds, byKeyHead(q, keyHeads, k), true, false)
   return [k.reshape(dq, q.shape), k.reshape(dk, key.shape), k.reshape(dv, value.shape)]

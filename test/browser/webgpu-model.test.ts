@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
+import { trainingStep } from '../support/tiny-causal'
+import { launchChromium, servePage, withPage, type ServedPage } from './run-page'
+
+const MODEL = resolve(import.meta.dirname, '../../public/models/promptlathe/tiny-causal/onnx')
+const file = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(resolve(MODEL, name)))
+
+let browser: Browser
+let served: ServedPage
+
+beforeAll(async () => {
+  const files = new Map(['model.onnx', 'model_quantized.onnx'].map((name) => [`/${name}`, file(name)]))
+  ;[browser, served] = await Promise.all([launchChromium(), servePage(resolve(import.meta.dirname, 'model-page.ts'), files)])
+})
+afterAll(async () => {
+  await browser.close()
+  await served.close()
+})
+
+describe('a training step of the embedded model on WebGPU', () => {
+  it.each([
+    // Six layers forward and back in float32, in another order of additions.
+    ['model.onnx', 1e-4],
+    // Activations near a rounding boundary fall to the other side: a step of 1/255 of their range here and there.
+    ['model_quantized.onnx', 5e-2],
+  ])('%s gives the loss and gradient that the cpu device gives', async (name, tolerance) => {
+    const run = await withPage(browser, served, (page) => page.evaluate((url) => window.modelPage.train(url, 5), `/${name}`))
+    const { program, feeds } = trainingStep(file(name))
+    const engine = await createTfjsEngine({ backend: 'cpu' })
+    const expected = await (await engine.load(program)).run(feeds)
+    await engine.dispose()
+    const gradient = expected.get('d_inputs_embeds') ?? []
+    let difference = 0
+    let norm = 0
+    gradient.forEach((value, i) => {
+      difference += (value - (run.d_inputs_embeds[i] ?? NaN)) ** 2
+      norm += value ** 2
+    })
+    const [, second, third, , fifth] = run.counters
+    if (!second || !third || !fifth) throw new Error('it ran fewer than five steps')
+    const perStep = {
+      dispatches: third.dispatches - second.dispatches,
+      submits: third.submits - second.submits,
+      buffers_created: fifth.buffers_created - second.buffers_created,
+    }
+    console.log(
+      name,
+      JSON.stringify({ ...perStep, live_tensors: third.live_tensors, bytes: third.bytes }),
+      run.milliseconds.map(Math.round),
+      run.loss,
+      Math.sqrt(difference / norm),
+    )
+    expect(Math.abs(run.loss - (expected.get('loss')?.[0] ?? NaN))).toBeLessThan(tolerance)
+    expect(Math.sqrt(difference / norm)).toBeLessThan(tolerance)
+    expect(perStep.buffers_created).toBe(0)
+    expect([fifth.live_tensors, fifth.bytes]).toEqual([second.live_tensors, second.bytes])
+  })
+})
