@@ -1,0 +1,97 @@
+/** The page's whole state and how its parts act on each other. Components get it through the context. */
+import { createContext } from 'svelte'
+import type { TunerClient } from '../../client'
+import type { PromptSummary } from '../../library/prompt-record'
+import { fromHash, toHash } from '../logic/url-state'
+import { ExamplesState } from './examples.svelte'
+import { LibraryState } from './library.svelte'
+import { ModelState } from './model.svelte'
+import { Notices } from './notices.svelte'
+import { RunState } from './run.svelte'
+import { KNOWN_PATHS, SettingsState } from './settings.svelte'
+import { TrialState } from './trial.svelte'
+
+const FIRST_SAMPLE = 'sentiment'
+
+export class AppState {
+  readonly notices = new Notices()
+  readonly settings = new SettingsState()
+  readonly model: ModelState
+  readonly examples: ExamplesState
+  readonly run: RunState
+  readonly library: LibraryState
+  readonly trial: TrialState
+  /** The examples are there (or failed): the address may be written. */
+  private settled = $state(false)
+
+  /** Why *Tune* can't be pressed, null when it can. */
+  readonly blocked: string | null = $derived.by(() => {
+    if (this.settings.problems.size > 0) return 'A setting needs correcting.'
+    if (this.examples.ready.length === 0) return 'There are no examples yet.'
+    if (this.model.status === 'opening') return 'The model is being opened.'
+    if (!this.model.ready) return this.model.status === 'failed' ? 'The model could not be opened.' : 'The model is not open yet.'
+    return null
+  })
+
+  constructor(readonly client: TunerClient) {
+    this.notices.listen(client)
+    this.model = new ModelState(client, this.settings)
+    this.examples = new ExamplesState(client, this.settings)
+    this.library = new LibraryState(client)
+    this.trial = new TrialState(client)
+    this.run = new RunState(client, ({ prompt }) => {
+      this.trial.choose(prompt)
+      void this.library.refresh()
+    })
+  }
+
+  /** Reads the address, the samples and what the browser has stored, then opens the model if that needs no download. */
+  async start(): Promise<void> {
+    const { sample, values, unknown } = fromHash(location.hash, KNOWN_PATHS)
+    if (unknown.length > 0)
+      this.notices.add(`The address names settings that do not exist: ${unknown.slice(0, 5).join(', ')}.`, 'warning')
+    if (Object.keys(values).length > 0) this.settings.own = values
+    void this.model.probe()
+    void this.examples.loadIndex()
+    await this.examples.useSample(sample ?? FIRST_SAMPLE).then(async (found) => {
+      if (!found && sample !== null) await this.examples.useSample(FIRST_SAMPLE)
+    })
+    this.settled = true
+    await this.library.refreshStorage()
+    this.model.setStored(this.library.storage?.models.map((model) => model.id) ?? [])
+    if (this.model.local) void this.model.open()
+    await Promise.all([this.library.refresh(), this.run.findInterrupted()])
+    if (this.trial.prompt === null) this.trial.choose(this.library.prompts[0] ?? null)
+  }
+
+  /** Follows back and forward, and addresses pasted into the open page. */
+  async readAddress(): Promise<void> {
+    if (location.hash.slice(1) === this.address) return
+    const { sample, values } = fromHash(location.hash, KNOWN_PATHS)
+    if (sample !== null && sample !== this.examples.sample) await this.examples.useSample(sample)
+    this.settings.own = values
+  }
+
+  readonly address: string = $derived.by(() => toHash({ sample: this.examples.sample, values: this.settings.forAddress() }))
+
+  /** Keeps the address in step, without filling the history. */
+  writeAddress(): void {
+    const address = this.address
+    if (this.settled)
+      history.replaceState(history.state, '', address === '' ? location.pathname + location.search : `#${address}`)
+  }
+
+  async tune(): Promise<void> {
+    if (this.blocked !== null || this.run.active) return
+    const { examples, settings } = this
+    const name = examples.title === '' ? 'Prompt' : examples.title
+    await this.run.tune(settings.json, name, examples.ready, examples.readyValidation)
+  }
+
+  /** Sets up the job a prompt was tuned with; the examples stay as they are. */
+  reuseJob(prompt: PromptSummary): void {
+    if (prompt.job) this.settings.load(prompt.job)
+  }
+}
+
+export const [getApp, setApp] = createContext<AppState>()
