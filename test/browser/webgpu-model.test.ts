@@ -24,10 +24,10 @@ afterAll(async () => {
 describe('a training step of the embedded model on WebGPU', () => {
   it.each([
     // Six layers forward and back in float32, in another order of additions.
-    ['model.onnx', 1e-4],
+    ['model.onnx', 1e-4, 340],
     // Activations near a rounding boundary fall to the other side: a step of 1/255 of their range here and there.
-    ['model_quantized.onnx', 5e-2],
-  ])('%s gives the loss and gradient that the cpu device gives', async (name, tolerance) => {
+    ['model_quantized.onnx', 1e-2, 510],
+  ])('%s gives the loss and gradient that the cpu device gives', async (name, tolerance, dispatches) => {
     const run = await withPage(browser, served, (page) => page.evaluate((url) => window.modelPage.train(url, 5), `/${name}`))
     const { program, feeds } = trainingStep(file(name))
     const engine = await createTfjsEngine({ backend: 'cpu' })
@@ -47,16 +47,12 @@ describe('a training step of the embedded model on WebGPU', () => {
       submits: third.submits - second.submits,
       buffers_created: fifth.buffers_created - second.buffers_created,
     }
-    console.log(
-      name,
-      JSON.stringify({ ...perStep, live_tensors: third.live_tensors, bytes: third.bytes }),
-      run.milliseconds.map(Math.round),
-      run.loss,
-      Math.sqrt(difference / norm),
-    )
     expect(Math.abs(run.loss - (expected.get('loss')?.[0] ?? NaN))).toBeLessThan(tolerance)
     expect(Math.sqrt(difference / norm)).toBeLessThan(tolerance)
     expect(perStep.buffers_created).toBe(0)
+    expect(perStep.dispatches).toBeLessThanOrEqual(dispatches)
+    // tfjs sends fifteen dispatches at a time; the last submit also carries the read-back.
+    expect(perStep.submits).toBeLessThanOrEqual(Math.ceil(perStep.dispatches / 15) + 1)
     expect([fifth.live_tensors, fifth.bytes]).toEqual([second.live_tensors, second.bytes])
   })
 })

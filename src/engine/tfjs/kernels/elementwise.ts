@@ -1,14 +1,11 @@
 /** Element-wise kernels: activations with their gradients in one dispatch, and sin and cos to float32 accuracy. */
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import type { WebGPUBackend, WebGPUProgram } from '@tensorflow/tfjs-backend-webgpu'
-import { elementCount } from '../../../graph/ir'
-import { view } from './rows'
-
-const THREADS = 64
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu'
+import { runFlat } from './flat'
 
 export interface ElementwiseKernel {
   readonly name: string
-  /** Names of the inputs in WGSL, all of one shape. */
+  /** Names of the inputs in WGSL, numbers there, all of one shape. */
   readonly inputs: readonly string[]
   /** WGSL functions the value uses. */
   readonly functions: string
@@ -18,27 +15,9 @@ export interface ElementwiseKernel {
 
 /** Inputs of one shape; the result has it too. */
 export function runElementwise(backend: WebGPUBackend, kernel: ElementwiseKernel, inputs: readonly TensorInfo[]): TensorInfo {
-  const dims = inputs[0]?.shape ?? []
-  const size = elementCount(dims)
-  const program: WebGPUProgram = {
-    shaderKey: `promptlathe_${kernel.name}`,
-    variableNames: kernel.inputs.map((name) => `${name}_`),
-    outputShape: [size],
-    size: true,
-    workgroupSize: [THREADS, 1, 1],
-    dispatchLayout: { x: [0] },
-    dispatch: [Math.ceil(size / THREADS), 1, 1],
-    getUserCode: () => `
-      ${kernel.functions}
-      fn main(index : i32) {
-        if (index < uniforms.size) {
-          ${kernel.inputs.map((name) => `let ${name} = ${name}_[index];`).join(' ')}
-          result[index] = ${kernel.value};
-        }
-      }`,
-  }
-  const flat = inputs.map((input) => view(input, [size]))
-  return view(backend.runWebGPUProgram(program, flat, 'float32'), dims)
+  const arrays = kernel.inputs.map((name) => `${name}_all`)
+  const statements = kernel.inputs.map((name) => `let ${name} = ${name}_all[index];`).join(' ')
+  return runFlat(backend, { ...kernel, inputs: arrays, uniforms: [], statements }, inputs)
 }
 
 /**

@@ -13,8 +13,8 @@ export interface RowKernel {
   readonly name: string
   /** Names of the inputs in WGSL, arrays without dimensions there; the first one's last axis is the rows'. */
   readonly inputs: readonly string[]
-  /** A result for each element, or one for each row. */
-  readonly result: 'elements' | 'rows'
+  /** A result for each element, or one or two for each row. */
+  readonly result: 'elements' | 'rows' | 'pairs'
   /**
    * WGSL statements. In scope: `row`, `start` (index of its first element), `cols`, `tid`, `rowSum(f32)`, `rowMax(f32)` (of the values
    * the threads give; to be called by all of them), `parameter`. `columns`, `write` and `writeRow` make loops and results.
@@ -57,7 +57,7 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
     shaderKey: `promptlathe_${kernel.name}`,
     variableNames: [...kernel.inputs],
     uniforms: 'parameter : f32,',
-    outputShape: [rows, kernel.result === 'rows' ? 1 : cols],
+    outputShape: [rows, kernel.result === 'elements' ? cols : kernel.result === 'pairs' ? 2 : 1],
     workgroupSize: [threads, 1, 1],
     dispatchLayout: { x: [0, 1] },
     dispatch: [rows, 1, 1],
@@ -78,14 +78,15 @@ function program(kernel: RowKernel, rows: number, cols: number): WebGPUProgram {
   }
 }
 
-/** Runs a kernel over the last axis of the first input, [..., cols]: [..., cols], or [...] for one result a row. */
+/** Runs a kernel over the last axis of the first input, [..., cols]: [..., cols], [...] for one result a row, [..., 2] for two. */
 export function runRows(backend: WebGPUBackend, kernel: RowKernel, inputs: readonly TensorInfo[], parameter = 0): TensorInfo {
   const dims = inputs[0]?.shape ?? []
   const cols = dims.at(-1) ?? 1
   const rows = elementCount(dims) / cols
   const views = inputs.map((input, i) => view(input, i === 0 ? [rows, cols] : [elementCount(input.shape)]))
   const out = backend.runWebGPUProgram(program(kernel, rows, cols), views, 'float32', [{ type: 'float32', data: [parameter] }])
-  return view(out, kernel.result === 'rows' ? dims.slice(0, -1) : dims)
+  if (kernel.result === 'elements') return view(out, dims)
+  return view(out, [...dims.slice(0, -1), ...(kernel.result === 'pairs' ? [2] : [])])
 }
 
 /** The same data, not a new reference, in other dimensions. */

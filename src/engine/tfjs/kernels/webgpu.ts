@@ -5,12 +5,17 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu'
 import type { Op } from '../../../graph/program'
+import { RotaryEmbedding, RotaryEmbeddingGrad } from '../ops/attention'
+import { matMul } from '../ops/linear'
 import { input, type OpTable } from '../ops/op'
+import { DynamicQuantizedMatMul } from '../ops/quantized'
 import type { StepKernels } from '../tfjs-kernels'
 import { COS, GELU, GELU_GRAD, runElementwise, SILU, SILU_GRAD, SIN, type ElementwiseKernel } from './elementwise'
 import { LABEL_LOG_PROBABILITY, LABEL_LOSS, LABEL_LOSS_GRAD } from './label-loss'
 import { runMatMul } from './matmul'
 import { LAYER_NORM, LAYER_NORM_GRAD, RMS_NORM, RMS_NORM_GRAD, SOFTMAX, SOFTMAX_GRAD } from './normalize'
+import { runQuantize, runRescale } from './quantize'
+import { runRotary } from './rotary'
 import { runRows, type RowKernel } from './rows'
 
 export function webgpuSteps(backend: WebGPUBackend): StepKernels {
@@ -40,6 +45,20 @@ export function webgpuOps(backend: WebGPUBackend): Partial<OpTable> {
     GeluGrad: (op, inputs) => [runElementwise(backend, GELU_GRAD[op.attrs.approximate], inputs)],
     Silu: elementwise(SILU),
     SiluGrad: elementwise(SILU_GRAD),
+    RotaryEmbedding: (op, inputs, kernels) => {
+      const out = runRotary(backend, 'forward', inputs)
+      return out === null ? RotaryEmbedding(op, inputs, kernels) : [out]
+    },
+    RotaryEmbeddingGrad: (op, inputs, kernels) => {
+      const out = runRotary(backend, 'grad', inputs)
+      return out === null ? RotaryEmbeddingGrad(op, inputs, kernels) : [out]
+    },
+    DynamicQuantizedMatMul(op, inputs, kernels) {
+      if (!op.attrs.simulate_rounding) return DynamicQuantizedMatMul(op, inputs, kernels)
+      const { levels, range } = runQuantize(backend, input(op, inputs, 0))
+      const product = matMul(kernels.adopt(levels), input(op, inputs, 1), false, false, kernels)
+      return [runRescale(backend, product, kernels.adopt(range), input(op, inputs, 2))]
+    },
     LabelLogProbability: (_, inputs) => [runRows(backend, LABEL_LOG_PROBABILITY, inputs)],
     SoftmaxCrossEntropy(op, inputs, kernels) {
       const losses = kernels.adopt(runRows(backend, LABEL_LOSS, inputs))
