@@ -4,7 +4,7 @@ import type { Example } from '../job/records'
 import { teacherForced } from './assemble'
 import { firstTokens, labelAccuracy } from './labels'
 import type { LabelSet } from './labels'
-import { greedyTokens, toPrediction } from './predict'
+import { canBecomeExact, greedyTokens, toPrediction } from './predict'
 import { scoreRows } from './score'
 import type { RowScores, Scorer } from './score'
 import type { BuiltSequence } from './sequences'
@@ -21,7 +21,8 @@ export interface HeldOut {
 }
 
 interface Measured {
-  readonly metrics: Metrics
+  readonly loss: number
+  readonly label_accuracy: number | null
   readonly scores: readonly RowScores[]
 }
 
@@ -38,39 +39,51 @@ async function measureRows(scorer: Scorer, prompt: Float32Array, { sequences, la
   if (scores === null) return null
   let crossEntropy = 0
   let slots = 0
-  let exact = 0
   sequences.forEach(({ target }, row) => {
-    const score = scores[row]
-    for (let k = 0; k < target.length; k++) crossEntropy -= score?.log_probabilities[k] ?? NaN
+    for (let k = 0; k < target.length; k++) crossEntropy -= scores[row]?.log_probabilities[k] ?? NaN
     slots += target.length
-    if (target.every((id, k) => score?.greedy_ids[k] === id)) exact += 1
   })
   const label_accuracy = labels ? await labelAccuracy(scorer, prompt, sequences, labels, scores) : null
   if (labels && label_accuracy === null) return null
-  return { metrics: { loss: crossEntropy / slots, exact_match: exact / sequences.length, label_accuracy }, scores }
+  return { loss: crossEntropy / slots, label_accuracy, scores }
 }
 
-/**
- * Loss (token mean), exact match (teacher forced, which is equal to greedy decoding's: all greedy tokens are the target's, EOS included) and label
- * accuracy of a prompt ([n, H]; empty for the untuned model).
- * @returns null when the gate closed on the way.
- */
-export async function measure(scorer: Scorer, prompt: Float32Array, held: HeldOut): Promise<Metrics | null> {
-  return (await measureRows(scorer, prompt, held))?.metrics ?? null
-}
-
-/** The same with every row's greedy prediction; exact_match is then the share of exact predictions (texts, not tokens). */
-export async function evaluate(
+async function evaluateRows(
   scorer: Scorer,
   prompt: Float32Array,
   held: HeldOut,
   tokenizer: Tokenizer,
+  worthwhile?: (row: number, said: readonly number[]) => boolean,
 ): Promise<Evaluation | null> {
   const measured = await measureRows(scorer, prompt, held)
   if (measured === null) return null
-  const said = await greedyTokens(scorer, prompt, held.sequences, measured.scores, held.max_new_tokens, tokenizer.eos_token_id)
+  const { loss, label_accuracy, scores } = measured
+  const said = await greedyTokens(scorer, prompt, held.sequences, scores, held.max_new_tokens, tokenizer.eos_token_id, worthwhile)
   if (said === null) return null
   const predictions = held.examples.map((example, row) => toPrediction(example, said[row] ?? [], tokenizer))
   const exact_match = predictions.filter(({ exact }) => exact).length / predictions.length
-  return { metrics: { ...measured.metrics, exact_match }, predictions }
+  return { metrics: { loss, exact_match, label_accuracy }, predictions }
 }
+
+/**
+ * Loss (token mean), exact match and label accuracy of a prompt ([n, H]; empty for the untuned model). Exact match is greedy decoding's: one
+ * teacher-forced pass settles nearly all rows, and only those whose text may still come out right (said in other tokens than the
+ * tokenizer's) are decoded on.
+ * @returns null when the gate closed on the way.
+ */
+export async function measure(
+  scorer: Scorer,
+  prompt: Float32Array,
+  held: HeldOut,
+  tokenizer: Tokenizer,
+): Promise<Metrics | null> {
+  const worthwhile = (row: number, said: readonly number[]): boolean => {
+    const example = held.examples[row]
+    return example !== undefined && canBecomeExact(example, said, tokenizer)
+  }
+  return (await evaluateRows(scorer, prompt, held, tokenizer, worthwhile))?.metrics ?? null
+}
+
+/** The same numbers with every row's greedy prediction, decoded to its end. */
+export const evaluate = (scorer: Scorer, prompt: Float32Array, held: HeldOut, tokenizer: Tokenizer): Promise<Evaluation | null> =>
+  evaluateRows(scorer, prompt, held, tokenizer)

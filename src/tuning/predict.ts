@@ -34,6 +34,7 @@ export function draftTokens(target: readonly number[], scores: RowScores): numbe
  * @param prompt [n, H]; empty for the untuned model.
  * @param drafts scores of each row's own target (see teacherForced).
  * @param max_new_tokens most tokens a row may say, EOS included.
+ * @param worthwhile asked before a row is continued; rows it refuses stay as they are. Without it all rows are decoded to their end.
  * @returns in the rows' order, EOS included where it was said; null when the gate closed on the way.
  */
 export async function greedyTokens(
@@ -43,6 +44,7 @@ export async function greedyTokens(
   drafts: readonly RowScores[],
   max_new_tokens: number,
   eos_token_id: number,
+  worthwhile: (row: number, said: readonly number[]) => boolean = () => true,
 ): Promise<number[][] | null> {
   const n = prompt.length / scorer.model.hidden_size
   const positions = scorer.model.max_positions ?? Infinity
@@ -50,8 +52,11 @@ export async function greedyTokens(
     const draft = drafts[index]
     return { index, source, said: draft ? draftTokens(target, draft).slice(0, max_new_tokens) : [] }
   })
-  const goesOn = ({ source, said }: Row): boolean =>
-    said.at(-1) !== eos_token_id && said.length < max_new_tokens && n + source.length + said.length <= positions
+  const goesOn = ({ index, source, said }: Row): boolean =>
+    said.at(-1) !== eos_token_id &&
+    said.length < max_new_tokens &&
+    n + source.length + said.length <= positions &&
+    worthwhile(index, said)
   const longestSource = sequences.reduce((most, { source }) => Math.max(most, source.length), 0)
   const longest = Math.min(positions, n + longestSource + max_new_tokens)
   for (let open = rows.filter(goesOn); open.length > 0; open = open.filter(goesOn)) {
@@ -71,4 +76,10 @@ export function toPrediction({ input, output }: Example, said: readonly number[]
   const ended = said.at(-1) === tokenizer.eos_token_id
   const predicted = tokenizer.decode(ended ? said.slice(0, -1) : said, { skip_special_tokens: true }).trim()
   return { input, expected: output, predicted, exact: ended && predicted === output.trim() }
+}
+
+/** Whether what was said so far can still become the expected text; half a character at the end is given the benefit of the doubt. */
+export function canBecomeExact({ output }: Example, said: readonly number[], tokenizer: Tokenizer): boolean {
+  const text = tokenizer.decode(said, { skip_special_tokens: true }).replace(/\uFFFD+$/, '')
+  return output.trim().startsWith(text.trim())
 }

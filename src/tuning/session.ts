@@ -154,7 +154,7 @@ export class Session {
   /** Validates and closes the epoch, keeps the prompt if it is the best. False: cancelled. */
   async closeEpoch(): Promise<boolean> {
     const { run, data } = this
-    const metrics = data.held ? await measure(this.scorer(this.gate), run.rows, data.held) : null
+    const metrics = data.held ? await measure(this.scorer(this.gate), run.rows, data.held, this.options.tokenizer) : null
     if (data.held && metrics === null) return false
     if (metrics && !Number.isFinite(metrics.loss)) throw this.diverged('The validation loss is not a finite number')
     const best = run.epochDone(metrics, this.job.early_stopping_patience)
