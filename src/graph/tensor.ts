@@ -68,7 +68,8 @@ function checkedCount(tensor: Tensor): number {
 
 /** The bytes at an offset their element size divides: themselves where they lie so already, else a copy. */
 function aligned(bytes: Uint8Array, size: number): Uint8Array {
-  return bytes.byteOffset % size === 0 ? bytes : bytes.slice()
+  // Not bytes.slice(): on a Node Buffer that is a view, still unaligned.
+  return bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes)
 }
 
 /** 4-bit elements, low nibble first. */
