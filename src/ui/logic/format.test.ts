@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bytes, duration, figure, fileName, magnitude, percent, plural, rate, visible } from './format'
+import { bytes, duration, figure, fileName, freshName, magnitude, percent, plural, rate, visible } from './format'
 
 describe('format', () => {
   it('sizes and counts', () => {
@@ -50,5 +50,9 @@ describe('format', () => {
   it('makes safe file names', () => {
     expect(fileName('../Über task: 1', 'zip')).toBe('U-ber-task-1.zip')
     expect(fileName('...', 'json')).toBe('prompt.json')
+  })
+
+  it('finds a name that is free', () => {
+    expect([freshName('A', []), freshName('A', ['A', 'A 2']), freshName(' ', [])]).toEqual(['A', 'A 3', 'Prompt'])
   })
 })

@@ -1,7 +1,7 @@
 /** Numbers, sizes, durations and dates as the page shows them. Pure; English with a decimal point, as in the job file. */
 
 const WHOLE = new Intl.NumberFormat('en')
-const DATE = new Intl.DateTimeFormat('en', {
+const DATE = new Intl.DateTimeFormat('en-GB', {
   day: 'numeric',
   month: 'short',
   year: 'numeric',
@@ -85,4 +85,13 @@ export function fileName(name: string, extension: string): string {
     .replace(/^[-.]+|[-.]+$/g, '')
     .slice(0, 60)
   return `${safe === '' ? 'prompt' : safe}.${extension}`
+}
+
+/** A name not taken yet: "Plural", then "Plural 2", "Plural 3". */
+export function freshName(wanted: string, taken: readonly string[]): string {
+  const base = wanted.trim() === '' ? 'Prompt' : wanted.trim()
+  if (!taken.includes(base)) return base
+  let n = 2
+  while (taken.includes(`${base} ${n}`)) n++
+  return `${base} ${n}`
 }

@@ -60,3 +60,10 @@ export function differing(tables: readonly Values[]): string[] {
   const paths = new Set(tables.flatMap((table) => Object.keys(table)))
   return [...paths].filter((path) => tables.some((table) => !same(table[path], tables[0]?.[path])))
 }
+
+/** The table without one of its entries. */
+export const omit = <Value>(table: Readonly<Record<string, Value>>, key: string): Record<string, Value> =>
+  Object.fromEntries(Object.entries(table).filter(([other]) => other !== key))
+
+/** The list without doubles, in order of first appearance. */
+export const unique = <Item>(items: readonly Item[]): Item[] => [...new Set(items)]

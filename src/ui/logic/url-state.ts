@@ -41,7 +41,7 @@ export function toHash(state: AddressState): string {
 }
 
 /** Reads a fragment, keeping only `known` paths. `unknown` names the others, for a notice. */
-export function fromHash(hash: string, known: ReadonlySet<string>): AddressState & { readonly unknown: readonly string[] } {
+export function fromHash(hash: string, known: readonly string[]): AddressState & { readonly unknown: readonly string[] } {
   const text = hash.replace(/^#/, '')
   const values: Record<string, unknown> = {}
   const unknown: string[] = []
@@ -49,7 +49,7 @@ export function fromHash(hash: string, known: ReadonlySet<string>): AddressState
   if (text.length <= LONGEST) {
     for (const [path, value] of new URLSearchParams(text)) {
       if (path === 'sample') sample = value
-      else if (known.has(path)) values[path] = read(value)
+      else if (known.includes(path)) values[path] = read(value)
       else if (value !== '') unknown.push(path)
     }
   }

@@ -3,9 +3,9 @@ import type { Field, FieldValue } from '../../job/field'
 
 /** The value of typed text. What is no number stays text, so that checkJob can name it. */
 export function valueOf(field: Field, typed: string): FieldValue {
-  if (field.type !== 'integer' && field.type !== 'number') return typed
   const text = typed.trim()
-  if (text === '') return field.nullable ? null : ''
+  if (text === '' && field.nullable) return null
+  if ((field.type !== 'integer' && field.type !== 'number') || text === '') return typed
   if (field.auto && text.toLowerCase() === 'auto') return 'auto'
   const number = Number(text)
   return Number.isFinite(number) ? number : text
@@ -15,7 +15,7 @@ export function valueOf(field: Field, typed: string): FieldValue {
 export function textOf(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (typeof value === 'string') return value
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return JSON.stringify(value)
 }
 
 /** "0.2", "auto", "on", "none": the default named in a few letters. */

@@ -2,6 +2,7 @@
 import { createContext } from 'svelte'
 import type { TunerClient } from '../../client'
 import type { PromptSummary } from '../../library/prompt-record'
+import { freshName } from '../logic/format'
 import { fromHash, toHash } from '../logic/url-state'
 import { ExamplesState } from './examples.svelte'
 import { LibraryState } from './library.svelte'
@@ -26,7 +27,7 @@ export class AppState {
 
   /** Why *Tune* can't be pressed, null when it can. */
   readonly blocked: string | null = $derived.by(() => {
-    if (this.settings.problems.size > 0) return 'A setting needs correcting.'
+    if (!this.settings.correct) return 'A setting needs correcting.'
     if (this.examples.ready.length === 0) return 'There are no examples yet.'
     if (this.model.status === 'opening') return 'The model is being opened.'
     if (!this.model.ready) return this.model.status === 'failed' ? 'The model could not be opened.' : 'The model is not open yet.'
@@ -82,10 +83,13 @@ export class AppState {
   }
 
   async tune(): Promise<void> {
-    if (this.blocked !== null || this.run.active) return
     const { examples, settings } = this
-    const name = examples.title === '' ? 'Prompt' : examples.title
-    await this.run.tune(settings.json, name, examples.ready, examples.readyValidation)
+    if (this.blocked !== null || this.run.active || !settings.job) return
+    const name = freshName(
+      examples.title,
+      this.library.prompts.map((prompt) => prompt.name),
+    )
+    await this.run.tune(settings.job, name, examples.ready, examples.readyValidation)
   }
 
   /** Sets up the job a prompt was tuned with; the examples stay as they are. */

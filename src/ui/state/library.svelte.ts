@@ -2,6 +2,7 @@
 import type { TunerClient } from '../../client'
 import type { PromptSummary } from '../../library/prompt-record'
 import type { Failure, FileEntry, StorageReport } from '../../protocol'
+import { omit } from '../logic/job-values'
 import { failureOf } from './failure'
 
 export class LibraryState {
@@ -71,8 +72,7 @@ export class LibraryState {
       saveAs(zip, filename)
       this.said = `${filename} is ready.`
     })
-    const { [id]: _, ...others } = this.busy
-    this.busy = others
+    this.busy = omit(this.busy, id)
   }
 
   async importAdapter(files: readonly FileEntry[], base_model: string): Promise<void> {

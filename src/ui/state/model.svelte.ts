@@ -2,6 +2,7 @@
 import type { TunerClient } from '../../client'
 import { isEmbedded } from '../../models/catalogue'
 import type { DeviceInfo, Failure, FileEntry, ModelSummary, Progress } from '../../protocol'
+import { unique } from '../logic/job-values'
 import { speed } from '../logic/time-left'
 import { failureOf } from './failure'
 import type { SettingsState } from './settings.svelte'
@@ -30,7 +31,7 @@ export class ModelState {
   /** What `summary` and `failure` are about. */
   private openedKey = $state('')
   private wanted: string | null = null
-  private readonly samples = new Map<string, { at: number; loaded: number }[]>()
+  private samples: Readonly<Record<string, readonly { readonly at: number; readonly loaded: number }[]>> = {}
 
   readonly key: string = $derived.by(() =>
     JSON.stringify(
@@ -77,7 +78,7 @@ export class ModelState {
     this.status = 'opening'
     this.failure = null
     this.progress = []
-    this.samples.clear()
+    this.samples = {}
     const { base_model, model_dtype, device, allow_downloads } = job
     try {
       this.summary = await this.client.request('open_model', { base_model, model_dtype, device, allow_downloads }, (progress) => {
@@ -95,9 +96,9 @@ export class ModelState {
 
   private note(progress: ModelProgress): void {
     const now = performance.now()
-    const samples = (this.samples.get(progress.file) ?? []).filter((sample) => now - sample.at < SPEED_WINDOW_MS)
+    const samples = (this.samples[progress.file] ?? []).filter((sample) => now - sample.at < SPEED_WINDOW_MS)
     samples.push({ at: now, loaded: progress.loaded })
-    this.samples.set(progress.file, samples)
+    this.samples = { ...this.samples, [progress.file]: samples }
     const entry: FileProgress = { ...progress, speed: progress.stage === 'download' ? speed(samples) : null }
     const others = this.progress.filter((file) => file.file !== progress.file)
     this.progress = [...others, entry].sort((a, b) => a.file.localeCompare(b.file))
@@ -109,7 +110,7 @@ export class ModelState {
     this.failure = null
     try {
       await this.client.request('add_model_files', { name, files: entries })
-      this.dropped = [...new Set([...this.dropped, name])]
+      this.dropped = unique([...this.dropped, name])
       this.openedKey = ''
       this.status = 'closed'
       this.settings.set('base_model', name)

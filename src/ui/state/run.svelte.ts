@@ -4,6 +4,7 @@
  */
 import type { PendingRequest, TunerClient } from '../../client'
 import type { EpochRecord, Evaluation, StepRecord } from '../../library/prompt-record'
+import type { Job } from '../../job/parameters'
 import type { Example } from '../../job/records'
 import type { Failure, InterruptedRun, Progress, TuneResult } from '../../protocol'
 import { secondsLeft, typicalStep } from '../logic/time-left'
@@ -16,6 +17,8 @@ export type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping' | 'd
 export class RunState {
   phase = $state<Phase>('idle')
   name = $state('')
+  /** Epochs of the job, null for a continued run, whose job the page does not know. */
+  epochsPlanned = $state<number | null>(null)
   started = $state.raw<Started | null>(null)
   stage = $state('')
   baseline = $state.raw<Evaluation | null>(null)
@@ -54,14 +57,15 @@ export class RunState {
     private readonly whenDone: (result: TuneResult) => void,
   ) {}
 
-  async tune(job: unknown, name: string, train: readonly Example[], validation: readonly Example[] | null): Promise<void> {
+  async tune(job: Job, name: string, train: readonly Example[], validation: readonly Example[] | null): Promise<void> {
+    this.epochsPlanned = job.num_epochs
     await this.follow(name, (onProgress) => this.client.request('tune', { job, name, train, validation }, onProgress))
   }
 
   async continueRun(run: InterruptedRun): Promise<void> {
     this.interrupted = this.interrupted.filter((other) => other.run !== run.run)
+    this.epochsPlanned = null
     await this.follow(run.name, (onProgress) => this.client.request('resume_run', { run: run.run }, onProgress))
-    if (this.phase === 'failed') await this.findInterrupted()
   }
 
   async findInterrupted(): Promise<void> {
@@ -124,6 +128,8 @@ export class RunState {
       this.flush()
       this.failure = failureOf(error)
       this.phase = 'failed'
+      // It may have left a checkpoint to go on from.
+      void this.findInterrupted()
     }
     this.version++
     release()

@@ -6,7 +6,8 @@ import { checkJob } from '../../job/check-job'
 import { fields, type Job } from '../../job/parameters'
 import type { Field } from '../../job/field'
 import { CATALOGUE } from '../../models/catalogue'
-import { changes, flatten, nest, same, type Values } from '../logic/job-values'
+import { textOf } from '../settings/field-text'
+import { changes, flatten, nest, omit, same, type Values } from '../logic/job-values'
 
 const DEFAULTS: Values = {
   ...Object.fromEntries(fields().flatMap((field) => (field.default === undefined ? [] : [[field.path, field.default]]))),
@@ -14,15 +15,13 @@ const DEFAULTS: Values = {
   base_model: CATALOGUE.find((model) => model.embedded)?.id ?? '',
 }
 
-export const KNOWN_PATHS: ReadonlySet<string> = new Set(fields().map((field) => field.path))
+export const KNOWN_PATHS: readonly string[] = fields().map((field) => field.path)
 
 export class SettingsState {
   /** What the sample task (or the kind of data) suggests. */
   suggested = $state.raw<Values>({})
   /** What the visitor set, by path. */
   own = $state.raw<Values>({})
-  /** Notices and problems of an imported file or address, until the next import. */
-  imported = $state.raw<readonly string[]>([])
 
   readonly base: Values = $derived({ ...DEFAULTS, ...this.suggested })
   readonly values: Values = $derived({ ...this.base, ...this.own })
@@ -32,24 +31,25 @@ export class SettingsState {
   )
   readonly checked = $derived(checkJob(this.json))
   readonly job: Job | null = $derived(this.checked.ok ? this.checked.job : null)
-  readonly problems: ReadonlyMap<string, string> = $derived(
-    new Map(this.checked.ok ? [] : this.checked.problems.map((problem) => [problem.field, problem.message])),
+  readonly problems: Readonly<Record<string, string>> = $derived(
+    Object.fromEntries(this.checked.ok ? [] : this.checked.problems.map((problem) => [problem.field, problem.message])),
   )
+  readonly correct: boolean = $derived(this.checked.ok)
   readonly notices: readonly string[] = $derived(this.checked.ok ? this.checked.notices : [])
   /** The fields a form shows now: not those another field's value hides, nor choices of one. */
   readonly shown: readonly Field[] = $derived(
     fields().filter((field) => {
-      if (field.options !== null && field.options.length === 1 && !this.problems.has(field.path)) return false
+      if (field.options !== null && field.options.length === 1 && !field.nullable && this.problems[field.path] === undefined)
+        return false
       const condition = field.shown_when
       return condition === undefined || condition.values.includes(String(this.values[condition.path]))
     }),
   )
 
-  readonly baseModel: string = $derived(String(this.values['base_model'] ?? ''))
+  readonly baseModel: string = $derived(textOf(this.values['base_model']))
 
   set(path: string, value: unknown): void {
-    const { [path]: _, ...rest } = this.own
-    this.own = same(value, this.base[path]) ? rest : { ...rest, [path]: value }
+    this.own = same(value, this.base[path]) ? omit(this.own, path) : { ...this.own, [path]: value }
   }
 
   reset(path: string): void {
