@@ -107,19 +107,31 @@ describe('norms', () => {
     change: { axis?: number; keepdims?: boolean; power?: number; scale?: string; other?: string } = {},
   ) => {
     const average = mean(b, pow(b, change.other ?? X, change.power ?? 2), change.axis, change.keepdims)
-    return b.mul(b.div(X, b.unary('Sqrt', plus(b, average, 2))), change.scale ?? weight(b, [8]))
+    const normal = b.div(X, b.unary('Sqrt', plus(b, average, 2)))
+    return change.scale === '' ? normal : b.mul(normal, change.scale ?? weight(b, [8]))
   }
   it.each<[string, (b: ProgramBuilder) => string]>([
     ['another axis', (b) => rms(b, { axis: 1 })],
     ['another power', (b) => rms(b, { power: 4 })],
     ['the norm of something else', (b) => rms(b, { other: b.unary('Tanh', X) })],
-    ['a scale for every row', (b) => rms(b, { scale: weight(b, [3, 8]) })],
-    ['a scale that depends on x', (b) => rms(b, { scale: X })],
     ['a sum for the mean', (b) => {
       const sum = b.reduceSum(b.mul(X, X), [2], true)
       return b.mul(b.div(X, b.unary('Sqrt', plus(b, sum, 2))), weight(b, [8]))
     }],
   ])('not RMSNorm: %s', (_, body) => expectNotFused(build(dims, body), 'RMSNorm')) // prettier-ignore
+
+  it('without scale or bias, or with a scale that is no vector, which then stays', () => {
+    expectFused(build(dims, (b) => rms(b, { scale: '' })), 'RMSNorm') // prettier-ignore
+    expectFused(build(dims, (b) => rms(b, { scale: weight(b, [3, 8]) })), 'RMSNorm', 'Mul') // prettier-ignore
+    expectFused(build(dims, (b) => rms(b, { scale: X })), 'RMSNorm', 'Mul') // prettier-ignore
+    const centred = (b: ProgramBuilder) => {
+      const d = b.sub(X, mean(b, X))
+      return b.div(d, b.unary('Sqrt', plus(b, mean(b, b.mul(d, d)), 1e-3)))
+    }
+    expectFused(build(dims, centred), 'LayerNorm')
+    expectFused(build(dims, (b) => b.mul(centred(b), weight(b, [8]))), 'LayerNorm') // prettier-ignore
+    expectFused(build(dims, (b) => b.add(centred(b), weight(b, [8]))), 'LayerNorm', 'Add') // prettier-ignore
+  })
 
   it('not RMSNorm: a mean without its axis, which broadcasts along another', () => {
     expectNotFused(

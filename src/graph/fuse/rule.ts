@@ -6,6 +6,7 @@
 import { sameDims } from '../op-types'
 import type { Op } from '../program'
 import { operandOrders, type ProgramBuilder, type ProgramView } from '../rewrite'
+import { fromFloat32 } from '../tensor'
 
 /** Emits ops that compute the matched op's outputs, under the same names. */
 export type Replacement = (builder: ProgramBuilder) => void
@@ -107,15 +108,24 @@ function inverseRoot(view: ProgramView, value: string): string | undefined {
   return op?.op === 'Pow' && view.scalar(op.inputs[1]) === -0.5 ? op.inputs[0] : undefined
 }
 
+/** A vector [H] of a norm: gives its name in the new program. */
+export type Vector = (builder: ProgramBuilder) => string
+
 /**
- * A constant as a vector over the last axis of `x`: [H], or [1, ..., 1, H] which is read as [H]. Undefined when it is neither. The
- * returned function gives its name in the new program.
+ * A constant as a vector over the last axis of `x`: [H], or [1, ..., 1, H] which is read as [H]. Undefined when it is neither.
  */
-export function lastAxisVector(view: ProgramView, value: string, x: string): ((builder: ProgramBuilder) => string) | undefined {
+export function lastAxisVector(view: ProgramView, value: string, x: string): Vector | undefined {
   const tensor = view.program.constants.get(value)
   const width = view.dims(x).at(-1)
   if (!tensor || width === undefined || tensor.dims.length > view.dims(x).length) return undefined
   if (view.type(value).dtype !== 'float32' || tensor.dims.at(-1) !== width) return undefined
   if (!tensor.dims.slice(0, -1).every((dim) => dim === 1)) return undefined
   return (builder) => (tensor.dims.length === 1 ? value : builder.constant({ ...tensor, dims: [width] }, `${value}~vector`))
+}
+
+/** One number in all places of the last axis of `x`. */
+export function uniformVector(view: ProgramView, x: string, number: number): Vector | undefined {
+  const width = view.dims(x).at(-1)
+  if (width === undefined) return undefined
+  return (builder) => builder.constant(fromFloat32([width], new Float32Array(width).fill(number)), `vector of ${number}`)
 }
