@@ -59,6 +59,7 @@ const SMALL_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'chat_template.jinja',
 ] as const
 /** Those a model can do without: config and tokenizer were loaded before. */
 const OPTIONAL: ReadonlySet<string> = new Set(SMALL_FILES)

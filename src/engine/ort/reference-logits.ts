@@ -1,0 +1,85 @@
+/**
+ * What onnxruntime itself says to a few tokens on the untouched model file: the reference of the self-test. Knows the inputs that
+ * exports for text generation have; it shares nothing with our own reading of the file.
+ */
+import { EngineError } from '../engine'
+import { ortMessage, type OrtLibrary, type OrtTensor } from './ort-library'
+
+export interface ReferenceModel {
+  readonly onnx: Uint8Array
+  /** External data by the name the file calls it. */
+  readonly external: ReadonlyMap<string, Uint8Array>
+}
+
+/**
+ * Logits [1, ids.length, V], float32, with positions from 0 and nothing in the cache.
+ * @throws EngineError when onnxruntime can't load or run the file, or an input is unknown
+ */
+export async function referenceLogits(ort: OrtLibrary, model: ReferenceModel, ids: readonly number[]): Promise<Float32Array> {
+  const session = await attempt('load', () =>
+    ort.InferenceSession.create(model.onnx, {
+      executionProviders: ['wasm'],
+      logSeverityLevel: 3,
+      externalData: [...model.external].map(([path, data]) => ({ path, data })),
+    }),
+  )
+  try {
+    const feeds: Record<string, OrtTensor> = {}
+    for (const info of session.inputMetadata) feeds[info.name] = feedFor(ort, info, ids)
+    const { logits } = await attempt('run', () => session.run(feeds, ['logits']))
+    if (!logits) throw new EngineError("the model has no output 'logits'")
+    return floatsOf(logits)
+  } finally {
+    await session.release()
+  }
+}
+
+type InputInfo = Awaited<ReturnType<OrtLibrary['InferenceSession']['create']>>['inputMetadata'][number]
+
+function feedFor(ort: OrtLibrary, info: InputInfo, ids: readonly number[]): OrtTensor {
+  const { name } = info
+  const perToken = (values: readonly number[]): OrtTensor =>
+    info.isTensor && info.type === 'int32'
+      ? new ort.Tensor('int32', Int32Array.from(values), [1, ids.length])
+      : new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [1, ids.length])
+  if (name === 'input_ids') return perToken(ids)
+  if (name === 'attention_mask') return perToken(ids.map(() => 1))
+  if (name === 'position_ids') return perToken(ids.map((_, position) => position))
+  if (name === 'use_cache_branch') return new ort.Tensor('bool', Uint8Array.of(0), [1])
+  // 0: the logits of all positions.
+  if (name === 'num_logits_to_keep') return new ort.Tensor('int64', BigInt64Array.of(0n), [])
+  if (info.isTensor && name.startsWith('past_key_values') && (info.type === 'float32' || info.type === 'float16')) {
+    const dims = info.shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : 0))
+    if (info.type === 'float32') return new ort.Tensor('float32', new Float32Array(0), dims)
+    return new ort.Tensor('float16', new Uint16Array(0), dims)
+  }
+  throw new EngineError(`the self-test does not know what to feed the model's input '${name}'`)
+}
+
+function floatsOf(tensor: OrtTensor): Float32Array {
+  const { data } = tensor
+  if (data instanceof Float32Array) return data
+  if (tensor.type === 'float16' && !(data instanceof Uint16Array) && Symbol.iterator in data) {
+    return Float32Array.from(data as Iterable<number>)
+  }
+  if (data instanceof Uint16Array) return Float32Array.from(data, halfToFloat)
+  throw new EngineError(`the model's logits are ${tensor.type}, not float`)
+}
+
+/** IEEE 754 binary16, for platforms without Float16Array. */
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1
+  const exponent = (half >> 10) & 0x1f
+  const fraction = half & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new EngineError(`onnxruntime can't ${what} the model: ${ortMessage(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,123 @@
+/** Prompts going out of the library and coming into it: PEFT adapters, baked models. */
+import * as v from 'valibot'
+import { bakeModelFolder } from '../../src/formats/baked'
+import { readPeftAdapter, writePeftAdapter } from '../../src/formats/peft'
+import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
+import type { PromptRecord, PromptSummary } from '../../src/library/prompt-record'
+import { newId } from '../../src/library/prompts'
+import type { Commands, Results } from '../../src/protocol'
+import { CommandError } from './failures'
+import { baseModelRef, type Models } from './models'
+import type { Report, Services } from './services'
+import type { Trials } from './try'
+
+/** Layers and heads go into an adapter's config where the model's config says them. */
+const count = v.fallback(v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1)), null), null)
+const SizesSchema = v.object({ num_hidden_layers: count, n_layer: count, num_attention_heads: count, n_head: count })
+
+export async function deletePrompt(id: string, services: Services): Promise<void> {
+  await services.prompts.delete(id)
+}
+
+/** @throws PromptNotFound; what loading the model throws; FormatError, GraphError */
+export async function exportPrompt(
+  { prompt: id, format }: Commands['export_prompt'],
+  services: Services,
+  models: Models,
+  trials: Trials,
+  report: Report,
+): Promise<Results['export_prompt']> {
+  const prompt = await services.prompts.get(id)
+  const files = format === 'peft' ? await peftFiles(prompt, models, trials) : await bakedModel(prompt, models, trials, report)
+  const folder = `${slug(prompt.name)}-${format}`
+  return {
+    filename: `${folder}.zip`,
+    files: files.map(({ path, chunks }) => ({ path, blob: blobOf(chunks) })),
+    zip: blobOf(zipFiles(files)),
+  }
+}
+
+async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): Promise<ChunkedFile[]> {
+  const { base_model, job, num_virtual_tokens, rows } = prompt
+  // An adapter is worth having without its model at hand: then the model's sizes are left out, which PEFT fills in.
+  const model = await models.prepare(trials.requestFor(base_model.id, prompt), null).catch(() => null)
+  const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
+  const found = sizes.success ? sizes.output : null
+  const config = job?.tuning_config
+  const written = writePeftAdapter({
+    base_model: base_model.id,
+    // "embedded" and "local" are no revisions of a repository.
+    revision: /^[0-9a-f]{40}$/.test(base_model.revision) ? base_model.revision : null,
+    kind: base_model.kind,
+    num_virtual_tokens,
+    hidden_size: base_model.hidden_size,
+    rows,
+    prompt_tuning_init: config?.prompt_tuning_init_method ?? 'RANDOM',
+    prompt_tuning_init_text: config?.prompt_tuning_init_text || null,
+    num_layers: found?.num_hidden_layers ?? found?.n_layer ?? null,
+    num_attention_heads: found?.num_attention_heads ?? found?.n_head ?? null,
+  })
+  return written.map(({ path, bytes }) => ({ path, chunks: [bytes] }))
+}
+
+async function bakedModel(prompt: PromptRecord, models: Models, trials: Trials, report: Report): Promise<ChunkedFile[]> {
+  const model = await models.prepare(trials.requestFor(prompt.base_model.id, prompt), report)
+  trials.checkFits(prompt, model)
+  const { loaded } = model
+  const folder = loaded.onnx_path.slice(0, loaded.onnx_path.lastIndexOf('/') + 1)
+  const files = new Map<string, Uint8Array>([...loaded.files, [loaded.onnx_path, loaded.onnx]])
+  for (const [name, bytes] of loaded.external) files.set(`${folder}${name}`, bytes)
+  const { name, rows, num_virtual_tokens, base_model, job } = prompt
+  const { hidden_size } = base_model
+  const verbalizer = job?.verbalizer ?? null
+  return bakeModelFolder(files, { name, rows, num_virtual_tokens, hidden_size, base_model: base_model.id, verbalizer }).files
+}
+
+/** @throws FormatError when the files are no adapter, or one for another model; what loading the model throws */
+export async function importPrompt(
+  { name, base_model, files }: Commands['import_prompt'],
+  services: Services,
+  models: Models,
+  report: Report,
+): Promise<PromptSummary> {
+  const request = models.lastRequest(base_model) ?? { base_model, model_dtype: 'auto', allow_downloads: false }
+  const model = await models.prepare(request, report)
+  const bytes = new Map<string, Uint8Array>()
+  for (const { path, blob } of files) {
+    if (blob.size > MAX_ADAPTER_BYTES) {
+      throw new CommandError(
+        'invalid',
+        `${path} has ${Math.round(blob.size / 1e6)} MB: that is no prompt`,
+        'Choose adapter_config.json and adapter_model.safetensors.',
+      )
+    }
+    bytes.set(path, new Uint8Array(await blob.arrayBuffer()))
+  }
+  const adapter = readPeftAdapter(bytes, { hidden_size: model.cut.hidden_size, kind: model.loaded.kind })
+  return services.prompts.save({
+    id: newId(),
+    name: name.trim() === '' ? 'Imported prompt' : name.trim(),
+    created: new Date().toISOString(),
+    origin: 'imported',
+    base_model: baseModelRef(model),
+    job: null,
+    num_virtual_tokens: adapter.num_virtual_tokens,
+    rows: adapter.rows,
+    report: null,
+  })
+}
+
+/** 10 000 rows of 4096 numbers are 164 MB; nothing sensible is larger. */
+const MAX_ADAPTER_BYTES = 256e6
+
+/** A name as part of a file name on any system. */
+function slug(name: string): string {
+  const plain = name
+    .normalize('NFKD')
+    .replace(/[^\w-]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+  return plain.slice(0, 60) || 'prompt'
+}
+
+// Chunks are views of files that were read or of new bytes; none is shared memory.
+const blobOf = (chunks: readonly Uint8Array[]): Blob => new Blob(chunks.map((chunk) => chunk as Uint8Array<ArrayBuffer>))

@@ -1,0 +1,235 @@
+/**
+ * Models of the session: files loaded and graphs cut (the last few), and the one model that is open on a device. Opening
+ * includes the checks that decide whether a model can be tuned: every op known, results equal to onnxruntime's.
+ */
+import type { Engine } from '../../src/engine/engine'
+import { GraphModel } from '../../src/engine/graph-model'
+import { referenceLogits } from '../../src/engine/ort/reference-logits'
+import { compareLogits, engineLogits, selfTestIds, type SelfTest } from '../../src/engine/self-test'
+import { coverage } from '../../src/graph/coverage'
+import { cutModel, type CutModel } from '../../src/graph/cut'
+import { readModel } from '../../src/graph/read'
+import type { BaseModelRef } from '../../src/library/prompt-record'
+import type { LoadedModel } from '../../src/models/load'
+import type { ModelSummary } from '../../src/protocol'
+import { autoLearningRate } from '../../src/tuning/learning-rate'
+import { chooseEngine } from './devices'
+import { CommandError } from './failures'
+import type { Report, Services } from './services'
+
+/** A model's files, read and cut. */
+export interface ReadyModel {
+  readonly loaded: LoadedModel
+  readonly cut: CutModel
+}
+
+/** A ReadyModel on a device, checked. */
+export interface OpenModel extends ReadyModel {
+  readonly engine: Engine
+  readonly frozen: GraphModel
+  readonly device_reason: string
+}
+
+export interface ModelRequest {
+  readonly base_model: string
+  readonly model_dtype: string
+  readonly allow_downloads: boolean
+}
+
+/** Models whose files stay in memory: the one being tuned, and one more to try prompts of. */
+const KEPT = 2
+
+/** Whether a file rounds activations to 8 bits, so that results agree less closely. */
+export const roundsActivations = (cut: CutModel): boolean =>
+  cut.graph.nodes.some((node) => node.op_type === 'DynamicQuantizeLinear')
+
+export class Models {
+  /** By id and dtype as asked; insertion order is use order. */
+  private readonly ready = new Map<string, ReadyModel>()
+  private open: (OpenModel & { readonly key: string }) | null = null
+  /** Files that passed the self-test, by device: not tested again. */
+  private readonly tested = new Set<string>()
+  /** Opening is done one after the other. */
+  private queue: Promise<unknown> = Promise.resolve()
+  /** Set while a run uses the open model: it must stay. */
+  private held = false
+  /** What was last asked of a model: a later command that does not say goes by it. */
+  private readonly asked = new Map<string, ModelRequest>()
+
+  constructor(private readonly services: Services) {}
+
+  /** Loads, reads and cuts. @throws ModelError, GraphError */
+  async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal): Promise<ReadyModel> {
+    const key = `${request.base_model}|${request.model_dtype}`
+    const known = this.ready.get(key)
+    if (known) {
+      this.ready.delete(key)
+      this.ready.set(key, known)
+      return known
+    }
+    const loaded = await this.services.loader.load(request.base_model, {
+      ...request,
+      signal,
+      onProgress: report ? (progress) => report({ type: 'model_progress', ...progress }) : undefined,
+    })
+    const file = loaded.onnx_path
+    report?.({ type: 'model_progress', file, loaded: 0, total: null, stage: 'prepare' })
+    const cut = cutModel(readModel(loaded.onnx, { external: loaded.external }))
+    const ready = { loaded, cut }
+    this.ready.set(key, ready)
+    if (request.model_dtype === 'auto') this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
+    this.trim()
+    this.asked.set(request.base_model, request)
+    return ready
+  }
+
+  /** A model whose files are in memory already. */
+  inMemory(id: string, model_dtype: string): ReadyModel | null {
+    return this.ready.get(`${id}|${model_dtype}`) ?? null
+  }
+
+  /** How a model was asked for before in this session; null when it wasn't. */
+  lastRequest(id: string): ModelRequest | null {
+    return this.asked.get(id) ?? null
+  }
+
+  /**
+   * Opens a model on a device for tuning, or gives the one that is open already.
+   * @throws ModelError, GraphError, EngineError; CommandError when it can't be tuned, or another one is in use
+   */
+  openOn(request: ModelRequest & { readonly device: string }, report: Report | null, signal?: AbortSignal): Promise<OpenModel> {
+    const turn = this.queue.then(() => this.openNow(request, report, signal))
+    this.queue = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Keeps the open model open until it is released, whatever is asked meanwhile. */
+  hold(): () => void {
+    this.held = true
+    return () => (this.held = false)
+  }
+
+  /** Frees the open model and its device; the next openOn starts afresh. */
+  async close(): Promise<void> {
+    const { open } = this
+    this.open = null
+    if (!open) return
+    // A lost device fails at everything, also at being freed.
+    await open.frozen.dispose().catch(() => undefined)
+    await open.engine.dispose().catch(() => undefined)
+  }
+
+  /** Forgets a model's files, after they were removed or replaced. */
+  async forget(id: string): Promise<void> {
+    for (const [key, { loaded }] of [...this.ready]) if (loaded.id === id) this.ready.delete(key)
+    this.asked.delete(id)
+    if (this.open?.loaded.id === id && !this.held) await this.close()
+  }
+
+  summary(model: OpenModel): ModelSummary {
+    const { loaded, cut, frozen } = model
+    const { id, model_dtype, revision, sha256, kind, architecture, file_bytes } = loaded
+    return {
+      id,
+      model_dtype,
+      revision,
+      file_sha256: sha256,
+      kind,
+      architecture,
+      parameters: cut.parameters,
+      file_bytes,
+      hidden_size: cut.hidden_size,
+      vocab_size: cut.vocab_size,
+      max_positions: frozen.max_positions,
+      device: model.engine.device,
+      device_reason: `${model.device_reason}. File: ${loaded.dtype_reason}.`,
+      embedding_std: frozen.embedding_std,
+      auto_learning_rate: autoLearningRate(frozen.embedding_std),
+    }
+  }
+
+  /** Compares the engine's logits with onnxruntime's. */
+  async selfTest(
+    ready: { readonly loaded: Pick<LoadedModel, 'onnx' | 'external'>; readonly cut: CutModel },
+    engine: Engine,
+  ): Promise<SelfTest> {
+    const ids = selfTestIds(ready.cut.vocab_size)
+    const reference = await referenceLogits(this.services.ort, ready.loaded, ids)
+    return compareLogits(await engineLogits(ready.cut, engine, ids), reference, roundsActivations(ready.cut))
+  }
+
+  private async openNow(
+    request: ModelRequest & { readonly device: string },
+    report: Report | null,
+    signal?: AbortSignal,
+  ): Promise<OpenModel> {
+    const { loaded, cut } = await this.prepare(request, report, signal)
+    const key = `${loaded.id}|${loaded.sha256}|${request.device}`
+    if (this.open?.key === key) return this.open
+    if (this.held) {
+      throw new CommandError(
+        'busy',
+        'A run is in progress on another model or device.',
+        'Wait until it is done, or cancel it first.',
+      )
+    }
+    refuseUnsupported(loaded.id, cut)
+    await this.close()
+    signal?.throwIfAborted()
+    report?.({ type: 'stage', text: 'Preparing the device' })
+    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut, roundsActivations(cut))
+    try {
+      await this.requireSelfTest({ loaded, cut }, engine, report)
+      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions })
+      this.open = { key, loaded, cut, engine, frozen, device_reason: reason }
+      return this.open
+    } catch (error) {
+      await engine.dispose().catch(() => undefined)
+      throw error
+    }
+  }
+
+  private async requireSelfTest(ready: ReadyModel, engine: Engine, report: Report | null): Promise<void> {
+    const key = `${ready.loaded.sha256}|${engine.device}`
+    if (this.tested.has(key)) return
+    report?.({ type: 'stage', text: 'Comparing with onnxruntime' })
+    const { max_abs_diff, tolerance, ok } = await this.selfTest(ready, engine)
+    if (!ok) {
+      throw new CommandError(
+        'unsupported',
+        `${ready.loaded.id} computes other logits on ${engine.device} than in onnxruntime (they differ by ${max_abs_diff.toPrecision(3)}, ${tolerance.toPrecision(2)} is allowed)`,
+        'A prompt tuned so would not work. Choose another device or model, and please report this.',
+      )
+    }
+    this.tested.add(key)
+  }
+
+  private trim(): void {
+    const models = new Set([...this.ready.values()].reverse())
+    const kept = new Set([...models].slice(0, KEPT))
+    for (const [key, ready] of [...this.ready]) if (!kept.has(ready)) this.ready.delete(key)
+  }
+}
+
+function refuseUnsupported(id: string, cut: CutModel): void {
+  const { unsupported } = coverage(cut)
+  if (unsupported.length === 0) return
+  const names = [...new Set(unsupported.map(({ op_type, domain }) => (domain === '' ? op_type : `${domain}.${op_type}`)))]
+  const first = unsupported[0]?.node ?? ''
+  throw new CommandError(
+    'unsupported',
+    `${id} can't be tuned: ${names.join(', ')} ${names.length === 1 ? 'is not an op' : 'are not ops'} known here (first at node '${first}')`,
+    'Pick another model, or another model_dtype of this one (fp32 files use the fewest kinds of ops).',
+  )
+}
+
+/** What a prompt remembers of the model it was made for. */
+export const baseModelRef = ({ loaded, cut }: ReadyModel): BaseModelRef => ({
+  id: loaded.id,
+  revision: loaded.revision,
+  model_dtype: loaded.model_dtype,
+  file_sha256: loaded.sha256,
+  kind: loaded.kind,
+  hidden_size: cut.hidden_size,
+  vocab_size: cut.vocab_size,
+})
