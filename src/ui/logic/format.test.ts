@@ -29,7 +29,8 @@ describe('format', () => {
   })
 
   it('durations', () => {
-    expect([0.34, 8.2, 9.97, 59.6, 200, 660, 7500, NaN].map(duration)).toEqual([
+    expect([0.034, 0.34, 8.2, 9.97, 59.6, 200, 660, 7500, NaN].map(duration)).toEqual([
+      '34 ms',
       '0.3 s',
       '8 s',
       '10 s',

@@ -53,9 +53,10 @@ export function figure(x: number | null | undefined, digits = 3): string {
 export const rate = (x: number): string =>
   x > 0 && x < 1e-3 ? x.toExponential(2).replace(/\.?0+e/, 'e') : String(Number(x.toPrecision(3)))
 
-/** Seconds as "8 s", "3 min 20 s", "2 h 5 min". */
+/** Seconds as "34 ms", "8 s", "3 min 20 s", "2 h 5 min". */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '–'
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`
   if (seconds < 9.95) return `${seconds < 1 ? seconds.toFixed(1) : seconds.toFixed(0)} s`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} s`
