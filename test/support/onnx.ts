@@ -20,7 +20,7 @@ export function node(
   return {
     op_type,
     domain,
-    name: `${op_type}_0`,
+    name: `${op_type}_${/^y0?$/.test(outputs[0] ?? '') ? '0' : outputs[0]}`,
     inputs,
     outputs,
     attributes: new Map(Object.entries(attributes).map(([name, value]) => [name, attribute(value)])),

@@ -1,7 +1,6 @@
 /** Rules for matrix products, normalisations, softmax and reductions. One function per ONNX op. */
 import { elementCount } from '../ir'
-import { full } from '../host/array'
-import { axisOf, withDims } from '../host/array'
+import { axisOf, full, withDims } from '../host/array'
 import { floatAttribute, intAttribute } from '../host/attributes'
 import { reduceAxes } from '../host/reduce'
 import { HostLane, type DeviceLane, type Lane } from './lanes'
@@ -22,7 +21,22 @@ function product(call: DeviceCall, a: Lane, b: Lane, transA = false, transB = fa
   return call.emit.emit({ op: 'MatMul', attrs }, [left.lane, right.lane])
 }
 
-export const MatMul: DeviceRule = (call) => [product(call, input(call, 0), input(call, 1))]
+/** A vector on the left is a row, on the right a column, and that axis is gone from the result (numpy.matmul). */
+export const MatMul: DeviceRule = (call) => {
+  const [a, b] = [input(call, 0), input(call, 1)]
+  const [row, column] = [a.dims.length === 1, b.dims.length === 1]
+  const ab = product(call, row ? call.emit.reshape(a, [1, ...a.dims]) : a, column ? call.emit.reshape(b, [...b.dims, 1]) : b)
+  const rank = ab.dims.length
+  const gone = (axis: number) => (row && axis === rank - 2) || (column && axis === rank - 1)
+  return [
+    row || column
+      ? call.emit.reshape(
+          ab,
+          ab.dims.filter((_, axis) => !gone(axis)),
+        )
+      : ab,
+  ]
+}
 
 /** alpha * A' B' + beta * C. */
 export const Gemm: DeviceRule = (call) => {
