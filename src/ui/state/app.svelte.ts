@@ -86,7 +86,8 @@ export class AppState {
     const { examples, settings } = this
     if (this.blocked !== null || this.run.active || !settings.job) return
     const name = freshName(
-      examples.title,
+      // A file's name names the prompt well enough, without its kind.
+      examples.title.replace(/\.(csv|tsv|jsonl?|ndjson|txt)$/i, ''),
       this.library.prompts.map((prompt) => prompt.name),
     )
     await this.run.tune(settings.job, name, examples.ready, examples.readyValidation)
