@@ -70,6 +70,9 @@ const EMBEDDED: ReadonlySet<string> = new Set(CATALOGUE.filter((model) => model.
 /** Whether the model is served from our own origin, below models/. */
 export const isEmbedded = (id: string): boolean => EMBEDDED.has(id)
 
+/** About how large an embedded model's file is. */
+export const embeddedBytes = (id: string): number => 1e6 * (CATALOGUE.find((model) => model.id === id)?.megabytes ?? 0)
+
 /** What transformers.js accepts as a model id: `name` or `owner/name`. */
 export function isModelId(id: string): boolean {
   return /^(\b[\w\-.]+\b\/)?\b[\w\-.]{1,96}\b$/.test(id) && !/\.\.|--|\.git$|\.ipynb$/.test(id)

@@ -6,7 +6,7 @@
 import { AutoConfig, AutoTokenizer, env, ModelRegistry, type PreTrainedTokenizer } from '@huggingface/transformers'
 import type { PretrainedConfig, ProgressInfo } from '@huggingface/transformers'
 import type { ModelCache } from './cache'
-import { isEmbedded, isModelId } from './catalogue'
+import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
 import { describeConfig, type ConfigSummary } from './config'
 import { FetchGate, networkError } from './fetch'
 import { locate, type ModelDtype } from './locate'
@@ -237,7 +237,9 @@ export class ModelLoader {
     if (virtual) return virtual.get(path)?.size
     if (isEmbedded(id)) {
       const response = await this.gate.fetch(`${env.localModelPath}${id}/${path}`, { method: 'HEAD' })
-      return response.ok ? Number(response.headers.get('content-length')) || null : undefined
+      if (!response.ok) return undefined
+      // Hosts that compress say no length.
+      return Number(response.headers.get('content-length')) || embeddedBytes(id)
     }
     const stored = await this.cache.manifest({ id, revision: REVISION, path })
     if (stored) return stored.size

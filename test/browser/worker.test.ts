@@ -1,0 +1,173 @@
+/**
+ * The real tuning worker in Chromium, through the protocol, on the embedded model: tune, try, export, reload, find it again; and not one
+ * request to anybody else.
+ */
+import { readFileSync } from 'node:fs'
+import type { Browser, Page } from 'playwright-core'
+import * as v from 'valibot'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseResult } from '../../src/protocol'
+import type { CommandName, Commands, Failure, Progress, Results, Sampling } from '../../src/protocol'
+import { launchChromium, servePage, withPage, type ServedPage } from './run-page'
+import type {} from './worker-page'
+
+const MODEL = 'promptlathe/tiny-causal'
+const FILES = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'onnx/model.onnx',
+  'onnx/model_quantized.onnx',
+]
+const SampleSchema = v.object({
+  job: v.object({ verbalizer: v.optional(v.string()) }),
+  examples: v.array(v.object({ input: v.string(), output: v.string() })),
+})
+
+let browser: Browser
+let served: ServedPage
+beforeAll(async () => {
+  const files = FILES.map((path) => `models/${MODEL}/${path}`)
+  const more = new Map(files.map((path) => [`/${path}`, new Uint8Array(readFileSync(`public/${path}`))]))
+  browser = await launchChromium()
+  served = await servePage(new URL('worker-page.ts', import.meta.url).pathname, more)
+})
+afterAll(async () => {
+  await browser.close()
+  await served.close()
+})
+
+interface Answer<Name extends CommandName> {
+  readonly result: Results[Name] | null
+  readonly failure: Failure | null
+  readonly progress: readonly Progress[]
+}
+
+async function ask<Name extends CommandName>(page: Page, type: Name, payload: Commands[Name]): Promise<Answer<Name>> {
+  // As text: Playwright's types for arguments give up on a generic one.
+  const asked = await page.evaluate(async (json) => {
+    const command = JSON.parse(json) as { type: CommandName; payload: Commands[CommandName] }
+    return window.ask(command.type, command.payload)
+  }, JSON.stringify({ type, payload }))
+  return { ...asked, result: asked.failure ? null : parseResult(type, asked.result) }
+}
+
+async function result<Name extends CommandName>(page: Page, type: Name, payload: Commands[Name]): Promise<Results[Name]> {
+  const asked = await ask(page, type, payload)
+  if (asked.result === null && asked.failure) throw new Error(JSON.stringify(asked.failure))
+  return asked.result as Results[Name]
+}
+
+const sample = v.parse(SampleSchema, JSON.parse(readFileSync('public/samples/sentiment.json', 'utf8')))
+const examples = sample.examples.slice(0, 60)
+const job = {
+  base_model: MODEL,
+  allow_downloads: false,
+  device: 'wasm',
+  num_epochs: 3,
+  batch_size: 4,
+  tuning_config: { num_virtual_tokens: 8 },
+  ...sample.job,
+}
+const greedy: Sampling = {
+  max_new_tokens: 12,
+  do_sample: false,
+  temperature: 1,
+  top_k: 0,
+  top_p: 1,
+  repetition_penalty: 1,
+  seed: 1,
+}
+
+test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => {
+  await withPage(browser, served, async (page) => {
+    const foreign: string[] = []
+    page.on('request', (request) => {
+      const { protocol, origin } = new URL(request.url())
+      if (protocol !== 'blob:' && protocol !== 'data:' && origin !== new URL(served.url).origin) foreign.push(request.url())
+    })
+    await page.reload()
+
+    const model = await result(page, 'open_model', {
+      base_model: MODEL,
+      model_dtype: 'auto',
+      device: 'wasm',
+      allow_downloads: false,
+    })
+    expect(model).toMatchObject({ model_dtype: 'fp32', device: 'wasm', hidden_size: 192 })
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
+    expect(model.device_reason).toMatch(/threads?/)
+
+    const tuned = await ask(page, 'tune', { job, name: 'sentiment', train: examples, validation: null })
+    expect(tuned.failure).toBeNull()
+    const { prompt, report } = tuned.result ?? { prompt: null, report: null }
+    expect(report?.finished).toBe('completed')
+    expect(report?.epochs.at(-1)?.validation_loss ?? Infinity).toBeLessThan(report?.baseline?.metrics.loss ?? 0)
+    expect(tuned.progress.filter((one) => one.type === 'step')).toHaveLength(report?.steps.length ?? -1)
+
+    const input = report?.tuned?.predictions[0]?.input ?? ''
+    const generate = { base_model: MODEL, input, verbalizer: job.verbalizer ?? null, sampling: greedy }
+    // At the same time, as the page asks.
+    const [base, own] = await Promise.all([
+      ask(page, 'generate', { ...generate, prompt: null }),
+      ask(page, 'generate', { ...generate, prompt: prompt?.id ?? '' }),
+    ])
+    expect([base.failure, own.failure]).toEqual([null, null])
+    expect(own.result?.text).not.toBe(base.result?.text)
+    const predicted = report?.tuned?.predictions[0]?.predicted ?? ''
+    // The evaluation decodes greedily through our engine; generate() is transformers.js on the baked file.
+    expect(own.result?.text.trim()).toBe(predicted.trim())
+    for (const answer of [base, own]) {
+      const streamed = answer.progress.map((one) => (one.type === 'token' ? one.text : '')).join('')
+      expect(streamed.trim()).toBe(answer.result?.text.trim())
+      expect(streamed).not.toMatch(/<\|/)
+    }
+
+    const exported = (format: 'peft' | 'baked') =>
+      page.evaluate((payload) => window.exportedFiles(payload), { prompt: prompt?.id ?? '', format })
+    const adapter = await exported('peft')
+    expect(adapter.map((file) => file.path)).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
+    const baked = await exported('baked')
+    expect(baked.find((file) => file.path === 'onnx/model.onnx')?.bytes).toBeGreaterThan(model.file_bytes)
+
+    await page.reload()
+    const listed = await result(page, 'list_prompts', {})
+    expect(listed).toEqual([prompt])
+    const again = await ask(page, 'generate', { ...generate, prompt: prompt?.id ?? '' })
+    expect(again.result?.text).toBe(own.result?.text)
+    expect(await page.evaluate(() => window.notices)).toEqual([])
+    expect(foreign).toEqual([])
+    if (process.env.REPORT) console.log(JSON.stringify({ model, report, base, own, adapter, baked }, null, 1))
+  })
+})
+
+test('sampling is seeded; generating stops when asked, also while training', { timeout: 240_000 }, async () => {
+  await withPage(browser, served, async (page) => {
+    const long = { ...greedy, max_new_tokens: 200, do_sample: true, temperature: 1.2, top_k: 40, top_p: 0.9 }
+    const generate = { prompt: null, base_model: MODEL, input: 'the film', verbalizer: null, sampling: long }
+    const [first, same, other] = [
+      await result(page, 'generate', generate),
+      await result(page, 'generate', generate),
+      await result(page, 'generate', { ...generate, sampling: { ...long, seed: 2 } }),
+    ]
+    expect(same.text).toBe(first.text)
+    expect(other.text).not.toBe(first.text)
+
+    const endless = { ...generate, sampling: { ...greedy, max_new_tokens: 100 } }
+    const asked = await page.evaluate((payload) => window.askAndStop(payload, 3), endless)
+    const stopped = parseResult('generate', asked.result)
+    expect(stopped.finish_reason).toBe('CANCELLED')
+    expect(stopped.tokens).toBeLessThan(60)
+
+    const tuning = ask(page, 'tune', {
+      job: { ...job, num_epochs: 2, validation: 0 },
+      name: 'busy',
+      train: examples,
+      validation: null,
+    })
+    const during = await ask(page, 'generate', { ...generate, sampling: greedy })
+    expect(during.failure).toBeNull()
+    expect((await tuning).failure).toBeNull()
+  })
+})
