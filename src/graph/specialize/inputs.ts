@@ -3,7 +3,7 @@
  * logit wanted. One row per input, by name.
  */
 import { GraphError, type ValueInfo } from '../ir'
-import { fromNumbers, full, ndDType, type NdArray } from '../host/array'
+import { checkedCount, fromNumbers, full, ndDType, type NdArray } from '../host/array'
 import { HostLane, type Taint } from '../normalize/lanes'
 
 export interface InputShape {
@@ -24,7 +24,7 @@ const counting = (info: ValueInfo, dims: readonly number[]): NdArray => {
   return fromNumbers(
     ndDType(info.dtype),
     dims,
-    Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i % length),
+    Array.from({ length: checkedCount(dims) }, (_, i) => i % length),
   )
 }
 const grid = ({ batch_size, sequence_length }: InputShape) => [batch_size, sequence_length]
