@@ -82,4 +82,10 @@ describe.each(QUANTIZED)('%s', (path) => {
     const { worst } = await difference(path, batch, length, 'ones', mask, mask, true)
     expect(worst).toBeLessThan(1e-4)
   })
+
+  it('fed mask, right-padded, rounding simulated', async () => {
+    const mask = masks['right-padded']?.(2, 8) ?? []
+    const { worst } = await difference(path, 2, 8, 'fed', mask, mask, true)
+    expect(worst).toBeLessThan(1e-4)
+  })
 })
