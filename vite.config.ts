@@ -5,7 +5,7 @@
  */
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
-import { CONTENT_SECURITY_POLICY, HEADERS } from './headers'
+import { CONTENT_SECURITY_POLICY, HEADERS } from './headers.ts'
 
 /** Adds our headers to every response of our own origin; passes everything else through. */
 const SERVICE_WORKER = `const HEADERS = ${JSON.stringify(HEADERS, null, 2)}
