@@ -44,10 +44,10 @@ export class TunerClient {
 
   constructor(private readonly worker: WorkerPort) {
     worker.addEventListener('message', (event) => this.receive(event.data))
-    worker.addEventListener('messageerror', () => this.end(internal('A message from the tuning worker could not be read.', KEPT)))
+    worker.addEventListener('messageerror', () => this.crash('A message from the tuning worker could not be read.'))
     worker.addEventListener('error', (event) => {
       const what = typeof event.message === 'string' && event.message !== '' ? event.message : 'it could not be started'
-      this.end(internal(`The tuning worker stopped: ${what}`, KEPT))
+      this.crash(`The tuning worker stopped: ${what}`)
     })
   }
 
@@ -124,6 +124,12 @@ export class TunerClient {
 
   private notify(notice: Notice): void {
     for (const listener of this.noticeListeners) listener(notice)
+  }
+
+  /** Whatever is left of the worker is in an unknown state, and must not go on holding the device. */
+  private crash(message: string): void {
+    this.worker.terminate()
+    this.end(internal(message, KEPT))
   }
 
   private end(failure: Failure): void {

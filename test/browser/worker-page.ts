@@ -16,9 +16,14 @@ declare global {
     askAndStop(payload: Commands['generate'], count: number): Promise<Asked>
     /** Paths and sizes of an export, whose blobs can't leave the page. */
     exportedFiles(payload: Commands['export_prompt']): Promise<{ path: string; bytes: number }[]>
+    /** The last report of that type, of any request. */
+    latest(type: Progress['type']): Progress | null
     notices: string[]
   }
 }
+
+const last = new Map<Progress['type'], Progress>()
+window.latest = (type) => last.get(type) ?? null
 
 const client = new TunerClient(new Worker(new URL('../../workers/tuner.ts', import.meta.url), { type: 'module' }))
 window.notices = []
@@ -35,7 +40,10 @@ async function settle(pending: PendingRequest<unknown>, progress: readonly Progr
 
 window.ask = (type, payload) => {
   const progress: Progress[] = []
-  const pending = client.request(type, payload, (one) => progress.push(one))
+  const pending = client.request(type, payload, (one) => {
+    last.set(one.type, one)
+    progress.push(one)
+  })
   return settle(pending, progress)
 }
 

@@ -171,3 +171,62 @@ test('sampling is seeded; generating stops when asked, also while training', { t
     expect((await tuning).failure).toBeNull()
   })
 })
+
+test(
+  'a model of the hub: downloaded through transformers.js into IndexedDB, there after a reload without the network',
+  { timeout: 240_000 },
+  async () => {
+    await withPage(browser, served, async (page) => {
+      const asked: string[] = []
+      // The hub, played here: its addresses, its headers, the embedded model's files.
+      await page.context().route('https://huggingface.co/**', (route) => {
+        const path = new URL(route.request().url()).pathname
+        asked.push(path)
+        const headers = {
+          'access-control-allow-origin': '*',
+          'access-control-expose-headers': 'x-repo-commit',
+          'x-repo-commit': 'b'.repeat(40),
+        }
+        const file = FILES.find((one) => path === `/org/small/resolve/main/${one}`)
+        if (!file) return route.fulfill({ status: 404, headers, body: 'Entry not found' })
+        return route.fulfill({ headers, body: readFileSync(`public/models/${MODEL}/${file}`) })
+      })
+      const open = { base_model: 'org/small', model_dtype: 'q8', device: 'wasm', allow_downloads: true }
+      const first = await ask(page, 'open_model', open)
+      expect(first.failure).toBeNull()
+      expect(first.result).toMatchObject({ id: 'org/small', revision: 'b'.repeat(40), model_dtype: 'q8' })
+      const downloads = first.progress.filter((one) => one.type === 'model_progress' && one.stage === 'download')
+      expect(downloads.some((one) => one.type === 'model_progress' && one.file === 'onnx/model_quantized.onnx')).toBe(true)
+      expect(asked).toContain('/org/small/resolve/main/onnx/model_quantized.onnx')
+      expect((await result(page, 'storage', {})).models).toMatchObject([{ id: 'org/small' }])
+
+      await page.reload()
+      asked.length = 0
+      const again = await result(page, 'open_model', { ...open, allow_downloads: false })
+      expect(again).toMatchObject({ file_sha256: first.result?.file_sha256, revision: first.result?.revision })
+      expect(asked).toEqual([])
+      await result(page, 'remove_model', { base_model: 'org/small' })
+      expect((await result(page, 'storage', {})).models).toEqual([])
+      expect((await ask(page, 'open_model', { ...open, allow_downloads: false })).failure).toMatchObject({ code: 'not_found' })
+    })
+  },
+)
+
+test(
+  'the GPU process dies while training: the run goes on from its checkpoint on a new device',
+  { timeout: 240_000 },
+  async () => {
+    await withPage(browser, served, async (page) => {
+      const small = { ...job, device: 'webgpu', num_epochs: 2, validation: 0 }
+      const tuning = ask(page, 'tune', { job: small, name: 'gpu', train: examples.slice(0, 16), validation: null })
+      const cdp = await browser.newBrowserCDPSession()
+      await page.waitForFunction(() => window.latest('step') !== null, null, { timeout: 200_000 })
+      await cdp.send('Browser.crashGpuProcess').catch(() => undefined)
+      const tuned = await tuning
+      expect(tuned.failure).toBeNull()
+      expect(tuned.result?.report).toMatchObject({ device: 'webgpu', finished: 'completed' })
+      expect(tuned.result?.report.steps.map((one) => one.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+      expect(await page.evaluate(() => window.notices)).toEqual([expect.stringContaining('device was lost')])
+    })
+  },
+)
