@@ -12,13 +12,18 @@ export { concatBytes } from './wire'
 
 /** Before this IR version every initializer has to be a graph input too, which this project never writes. */
 const MIN_IR_VERSION = 4
+/** TensorProto.DataLocation. */
+const EXTERNAL = 1
 
-/** The model as an ONNX file, in chunks to put one after the other. Weights are among them as views. */
-export function writeModel(model: OnnxModel): Uint8Array[] {
+/**
+ * The model as an ONNX file, in chunks to put one after the other. Weights are among them as views, unless they are external data.
+ * @param external initializers whose bytes stay out of the file: the name of the file that is just these bytes, by initializer
+ */
+export function writeModel(model: OnnxModel, external: ReadonlyMap<string, string> = new Map()): Uint8Array[] {
   const writer = new WireWriter()
   writer.int64(1, Math.max(model.ir_version, MIN_IR_VERSION))
   if (model.producer_name !== '') writer.string(2, model.producer_name)
-  writer.message(7, encodeGraph(model.graph))
+  writer.message(7, encodeGraph(model.graph, external))
   for (const [domain, version] of model.opsets) {
     const opset = new WireWriter()
     if (domain !== '') opset.string(1, domain)
@@ -28,11 +33,14 @@ export function writeModel(model: OnnxModel): Uint8Array[] {
   return writer.chunks()
 }
 
-function encodeGraph(graph: Graph): WireWriter {
+function encodeGraph(graph: Graph, external: ReadonlyMap<string, string>): WireWriter {
   const writer = new WireWriter()
   for (const node of graph.nodes) writer.message(1, encodeNode(node))
   if (graph.name !== '') writer.string(2, graph.name)
-  for (const [name, tensor] of graph.initializers) writer.message(5, encodeTensor(name, tensor))
+  for (const [name, tensor] of graph.initializers) {
+    const location = external.get(name)
+    writer.message(5, location === undefined ? encodeTensor(name, tensor) : encodeExternalTensor(name, tensor, location))
+  }
   for (const input of graph.inputs) writer.message(11, encodeValueInfo(input))
   for (const output of graph.outputs) writer.message(12, encodeValueInfo(output))
   return writer
@@ -61,6 +69,23 @@ export function encodeTensor(name: string, tensor: Tensor): WireWriter {
   return writer
 }
 
+/** A TensorProto without its bytes, which are those of a file of their own. */
+function encodeExternalTensor(name: string, tensor: Tensor, location: string): WireWriter {
+  const writer = new WireWriter()
+  if (tensor.dims.length > 0) writer.packedInt64(1, tensor.dims)
+  writer.int64(2, DATA_TYPES[tensor.dtype])
+  writer.string(8, name)
+  const entries = { location, offset: '0', length: String(tensor.bytes.byteLength) }
+  for (const [key, value] of Object.entries(entries)) {
+    const entry = new WireWriter()
+    entry.string(1, key)
+    entry.string(2, value)
+    writer.message(13, entry)
+  }
+  writer.int64(14, EXTERNAL)
+  return writer
+}
+
 function encodeAttribute(name: string, attribute: Attribute): WireWriter {
   const writer = new WireWriter()
   writer.string(1, name)
@@ -78,7 +103,7 @@ function encodeAttribute(name: string, attribute: Attribute): WireWriter {
       writer.message(5, encodeTensor('', attribute.value))
       break
     case 'graph':
-      writer.message(6, encodeGraph(attribute.value))
+      writer.message(6, encodeGraph(attribute.value, new Map()))
       break
     case 'floats':
       writer.packedFloat(7, attribute.value)

@@ -2,10 +2,12 @@
  * What this room uses of onnxruntime-web: handed in by whoever loads it (the worker, through transformers.js; tests, in Node),
  * so that there is one copy of its wasm and nothing here decides where that comes from.
  */
-export type OrtLibrary = Pick<typeof import('onnxruntime-web/webgpu'), 'env' | 'InferenceSession' | 'Tensor'>
-export type OrtSession = import('onnxruntime-web/webgpu').InferenceSession
-export type OrtTensor = import('onnxruntime-web/webgpu').Tensor
-export type OrtSessionOptions = import('onnxruntime-web/webgpu').InferenceSession.SessionOptions
+import type * as ort from 'onnxruntime-web/webgpu'
+
+export type OrtLibrary = Pick<typeof ort, 'env' | 'InferenceSession' | 'Tensor'>
+export type OrtSession = ort.InferenceSession
+export type OrtTensor = ort.Tensor
+export type OrtSessionOptions = ort.InferenceSession.SessionOptions
 
 /** onnxruntime's own words. What wasm throws may be a bare number: the address of a C++ exception, usually an allocation that failed. */
 export function ortMessage(cause: unknown): string {

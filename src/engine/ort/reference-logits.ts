@@ -2,6 +2,7 @@
  * What onnxruntime itself says to a few tokens on the untouched model file: the reference of the self-test. Knows the inputs that
  * exports for text generation have; it shares nothing with our own reading of the file.
  */
+import { float16ToFloat32 } from '../../graph/tensor'
 import { EngineError } from '../engine'
 import { ortMessage, type OrtLibrary, type OrtTensor } from './ort-library'
 
@@ -56,24 +57,13 @@ function feedFor(ort: OrtLibrary, info: InputInfo, ids: readonly number[]): OrtT
   throw new EngineError(`the self-test does not know what to feed the model's input '${name}'`)
 }
 
-function floatsOf(tensor: OrtTensor): Float32Array {
-  const { data } = tensor
+function floatsOf({ data, type }: OrtTensor): Float32Array {
   if (data instanceof Float32Array) return data
-  if (tensor.type === 'float16' && !(data instanceof Uint16Array) && Symbol.iterator in data) {
-    return Float32Array.from(data as Iterable<number>)
+  // A Uint16Array, or a Float16Array where the platform has it: the same bits.
+  if (type === 'float16' && ArrayBuffer.isView(data)) {
+    return Float32Array.from(new Uint16Array(data.buffer, data.byteOffset, data.length), float16ToFloat32)
   }
-  if (data instanceof Uint16Array) return Float32Array.from(data, halfToFloat)
-  throw new EngineError(`the model's logits are ${tensor.type}, not float`)
-}
-
-/** IEEE 754 binary16, for platforms without Float16Array. */
-function halfToFloat(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1
-  const exponent = (half >> 10) & 0x1f
-  const fraction = half & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+  throw new EngineError(`the model's logits are ${type}, not float`)
 }
 
 async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
