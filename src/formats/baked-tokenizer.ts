@@ -8,7 +8,7 @@
  */
 import * as v from 'valibot'
 import { FormatError } from './format-error'
-import { jsonBytes, parseJson } from './json'
+import { JsonObject, jsonBytes, parseJson } from './json'
 
 const TOKENIZER = 'tokenizer.json'
 const TOKENIZER_CONFIG = 'tokenizer_config.json'
@@ -18,18 +18,18 @@ const Piece = v.unknown()
 const TokenizerSchema = v.looseObject({
   added_tokens: v.nullish(v.array(v.looseObject({ id, content: v.string() })), []),
   post_processor: v.nullish(v.looseObject({ type: v.string() }), null),
-  model: v.looseObject({ vocab: v.union([v.record(v.string(), id), v.array(v.unknown())]) }),
+  model: v.looseObject({ vocab: v.union([JsonObject, v.array(v.unknown())]) }),
 })
 const TemplateSchema = v.looseObject({
   type: v.literal('TemplateProcessing'),
   single: v.array(Piece),
   pair: v.array(Piece),
-  special_tokens: v.record(v.string(), v.unknown()),
+  special_tokens: JsonObject,
 })
 const SequenceSchema = v.looseObject({ type: v.literal('Sequence'), processors: v.array(v.looseObject({ type: v.string() })) })
 const TokenizerConfigSchema = v.looseObject({
   chat_template: v.optional(v.union([v.string(), v.array(v.looseObject({ name: v.string(), template: v.string() })), v.null()])),
-  added_tokens_decoder: v.optional(v.record(v.string(), v.unknown())),
+  added_tokens_decoder: v.optional(JsonObject),
 })
 
 type Processor = v.InferOutput<typeof SequenceSchema>['processors'][number]
@@ -123,15 +123,22 @@ function softTokens(num_virtual_tokens: number, first_token_id: number): SoftTok
   return Array.from({ length: num_virtual_tokens }, (_, index) => ({ id: first_token_id + index, content: softTokenName(index) }))
 }
 
+function isUnigram(vocab: Readonly<Record<string, unknown>> | readonly unknown[]): vocab is readonly unknown[] {
+  return Array.isArray(vocab)
+}
+
 /** Every token with its id: BPE and WordPiece map text to id, Unigram lists [text, score] by id. */
 function vocabulary(
-  vocab: Readonly<Record<string, number>> | readonly unknown[],
+  vocab: Readonly<Record<string, unknown>> | readonly unknown[],
   added: readonly { readonly id: number; readonly content: string }[],
 ): [content: string, id: number][] {
-  const entries: [string, number][] = Array.isArray(vocab)
-    ? vocab.map((entry: unknown, index) => [Array.isArray(entry) ? String(entry[0]) : '', index])
+  const entries: [string, unknown][] = isUnigram(vocab)
+    ? vocab.map((entry, index) => [Array.isArray(entry) ? String(entry[0]) : '', index])
     : Object.entries(vocab)
-  return [...entries, ...added.map((token): [string, number] => [token.content, token.id])]
+  return [...entries, ...added.map((token): [string, unknown] => [token.content, token.id])].map(([content, tokenId]) => {
+    if (!v.is(id, tokenId)) throw new FormatError(`${TOKENIZER}: "${content}" has id ${JSON.stringify(tokenId)}`)
+    return [content, tokenId]
+  })
 }
 
 /**

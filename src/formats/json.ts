@@ -3,6 +3,15 @@ import * as v from 'valibot'
 import { FormatError } from './format-error'
 
 /**
+ * Any JSON object, passed on as it is. valibot's own records are copies that leave out keys such as "constructor", which
+ * are ordinary words in a vocabulary.
+ */
+export const JsonObject = v.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'an object is expected',
+)
+
+/**
  * @param name the file's name, for messages
  * @throws FormatError for bytes that are not UTF-8 JSON, or for the first field that does not fit the schema
  */

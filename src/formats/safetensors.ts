@@ -6,7 +6,7 @@
 import * as v from 'valibot'
 import { elementCount, type DType, type Tensor } from '../graph/ir'
 import { FormatError } from './format-error'
-import { parseJson } from './json'
+import { JsonObject, parseJson } from './json'
 
 /** Header size the reference implementation accepts. */
 const MAX_HEADER_BYTES = 100_000_000
@@ -28,8 +28,6 @@ const DTYPES: ReadonlyMap<string, readonly [dtype: DType, bytes: number]> = new 
 ])
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-const HeaderSchema = v.record(v.string(), v.unknown())
-const MetadataSchema = v.record(v.string(), v.string())
 const EntrySchema = v.strictObject({
   dtype: v.string(),
   shape: v.pipe(v.array(size), v.maxLength(32)),
@@ -51,16 +49,19 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors file'): S
   if (headerLength > MAX_HEADER_BYTES || headerLength > bytes.byteLength - 8) {
     throw new FormatError(`${name}: a header of ${headerLength} bytes is announced, the file has ${bytes.byteLength}`)
   }
-  const header = parseJson(bytes.subarray(8, 8 + headerLength), HeaderSchema, `${name}, header`)
+  const header = parseJson(bytes.subarray(8, 8 + headerLength), JsonObject, `${name}, header`)
   const data = bytes.subarray(8 + headerLength)
   const tensors = new Map<string, Tensor>()
   const metadata = new Map<string, string>()
   const ranges: { key: string; begin: number; end: number }[] = []
   for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') {
-      const entries = v.safeParse(MetadataSchema, value)
-      if (!entries.success) throw new FormatError(`${name}: __metadata__ must map text to text`)
-      for (const [k, text] of Object.entries(entries.output)) metadata.set(k, text)
+      const entries = v.is(JsonObject, value) ? Object.entries(value) : [['', null]]
+      for (const [k, text] of entries) {
+        if (typeof k !== 'string' || typeof text !== 'string')
+          throw new FormatError(`${name}: __metadata__ must map text to text`)
+        metadata.set(k, text)
+      }
       continue
     }
     const entry = v.safeParse(EntrySchema, value)

@@ -39,9 +39,9 @@ export function zipFiles(files: readonly ChunkedFile[]): Uint8Array[] {
   }
 
   const archive: Uint8Array[] = []
-  let failure: Error | null = null
+  const failures: Error[] = []
   const zip = new Zip((error, chunk) => {
-    if (error) failure = error
+    if (error) failures.push(error)
     else archive.push(chunk)
   })
   for (const { path, chunks } of files) {
@@ -52,6 +52,6 @@ export function zipFiles(files: readonly ChunkedFile[]): Uint8Array[] {
     entry.push(new Uint8Array(0), true)
   }
   zip.end()
-  if (failure) throw failure
+  if (failures[0]) throw failures[0]
   return archive
 }

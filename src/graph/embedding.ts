@@ -53,24 +53,15 @@ class Scope {
   }
 
   holdsIds(name: string): boolean {
-    for (let scope: Scope | null = this; scope; scope = scope.outer) if (scope.ids.has(name)) return true
-    return false
+    return this.ids.has(name) || (this.outer?.holdsIds(name) ?? false)
   }
 
   initializer(name: string): Tensor | undefined {
-    for (let scope: Scope | null = this; scope; scope = scope.outer) {
-      const found = scope.graph.initializers.get(name)
-      if (found) return found
-    }
-    return undefined
+    return this.graph.initializers.get(name) ?? this.outer?.initializer(name)
   }
 
   producer(name: string): Node | undefined {
-    for (let scope: Scope | null = this; scope; scope = scope.outer) {
-      const found = scope.producers.get(name)
-      if (found) return found
-    }
-    return undefined
+    return this.producers.get(name) ?? this.outer?.producer(name)
   }
 }
 

@@ -1,0 +1,23 @@
+/** transformers.js in Node on onnxruntime's wasm build: the same library and runtime the page has, offline. */
+import * as ort from 'onnxruntime-web'
+
+ort.env.wasm.numThreads = 1
+// transformers.js takes the runtime it finds here instead of onnxruntime-node, which this project does not install.
+Object.assign(globalThis, { [Symbol.for('onnxruntime')]: ort })
+const transformers = await import('@huggingface/transformers')
+transformers.env.allowRemoteModels = false
+transformers.env.useWasmCache = false
+// It has just pointed these at a CDN; Node's build finds its own files.
+delete ort.env.wasm.wasmPaths
+
+export const { env, AutoTokenizer } = transformers
+
+/** Greedy continuation of `text` by plain `pipeline('text-generation')`, with nothing but the folder given. */
+export async function continueText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
+  const generate = await transformers.pipeline('text-generation', folder, { dtype, device: 'auto' })
+  const output: unknown = await generate(text, { max_new_tokens, do_sample: false, return_full_text: false })
+  await generate.dispose()
+  const first: unknown = Array.isArray(output) ? output[0] : null
+  if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
+  return String(first.generated_text)
+}
