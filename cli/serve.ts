@@ -38,7 +38,15 @@ export async function ensureBuilt(log: (line: string) => void): Promise<void> {
   const sources = SOURCES.map((name) => join(ROOT, name)).filter((path) => existsSync(path))
   if (existsSync(built) && Math.max(...sources.map(newestChange)) < statSync(built).mtimeMs) return
   log('building the app')
-  await build({ root: ROOT, logLevel: 'warn' })
+  const before = process.env.NODE_ENV
+  // A test runner says "test" here, and vite would build the development variant.
+  process.env.NODE_ENV = 'production'
+  try {
+    await build({ root: ROOT, logLevel: 'warn' })
+  } finally {
+    if (before === undefined) delete process.env.NODE_ENV
+    else process.env.NODE_ENV = before
+  }
 }
 
 export interface Mounts {

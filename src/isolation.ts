@@ -6,7 +6,8 @@ const RELOADED = 'promptlathe-isolation-reloaded'
 
 /** Returns true when the page is about to reload. */
 export async function ensureIsolation(): Promise<boolean> {
-  if (window.crossOriginIsolated || import.meta.env.DEV || !('serviceWorker' in navigator) || !window.isSecureContext) return false
+  if (window.crossOriginIsolated || import.meta.env.DEV || !('serviceWorker' in navigator) || !window.isSecureContext)
+    return false
   // One try only: a browser that will not isolate the page still runs it, on one thread.
   if (sessionStorage.getItem(RELOADED) !== null) return false
   try {

@@ -8,10 +8,22 @@
 
 /** Element types, named as in PyTorch; `int4` and `uint4` hold two elements a byte, low nibble first. */
 export type DType =
-  | 'float32' | 'float16' | 'bfloat16' | 'float64'
-  | 'int64' | 'int32' | 'int16' | 'int8'
-  | 'uint64' | 'uint32' | 'uint16' | 'uint8'
-  | 'int4' | 'uint4' | 'bool' | 'string'
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'float64'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint64'
+  | 'uint32'
+  | 'uint16'
+  | 'uint8'
+  | 'int4'
+  | 'uint4'
+  | 'bool'
+  | 'string'
 
 /** A constant of the file. `bytes` is a view into the file (little-endian, maybe unaligned), never a copy. */
 export interface Tensor {
@@ -72,10 +84,21 @@ export class GraphError extends Error {
 
 /** Bytes one element takes (a fraction for the packed 4-bit types). */
 export const BYTES_PER_ELEMENT: Readonly<Record<Exclude<DType, 'string'>, number>> = {
-  float32: 4, float16: 2, bfloat16: 2, float64: 8,
-  int64: 8, int32: 4, int16: 2, int8: 1,
-  uint64: 8, uint32: 4, uint16: 2, uint8: 1,
-  int4: 0.5, uint4: 0.5, bool: 1,
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  float64: 8,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint64: 8,
+  uint32: 4,
+  uint16: 2,
+  uint8: 1,
+  int4: 0.5,
+  uint4: 0.5,
+  bool: 1,
 }
 
 /** Number of elements of a shape; 1 for a scalar. */

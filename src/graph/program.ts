@@ -29,7 +29,8 @@ interface OpOf<Name extends string, Attrs extends object = object> {
 }
 
 /** Element-wise, one input. `Not` maps bool to bool. */
-export type UnaryName = 'Neg' | 'Abs' | 'Reciprocal' | 'Sqrt' | 'Exp' | 'Log' | 'Erf' | 'Tanh' | 'Sigmoid' | 'Relu' | 'Sin' | 'Cos' | 'Not'
+export type UnaryName =
+  'Neg' | 'Abs' | 'Reciprocal' | 'Sqrt' | 'Exp' | 'Log' | 'Erf' | 'Tanh' | 'Sigmoid' | 'Relu' | 'Sin' | 'Cos' | 'Not'
 /** Element-wise with numpy broadcasting. `Greater` and `Equal` give bool. */
 export type BinaryName = 'Add' | 'Sub' | 'Mul' | 'Div' | 'Pow' | 'Max' | 'Min' | 'Greater' | 'Equal'
 
@@ -104,13 +105,33 @@ export type CompositeOp =
 export type Op = StandardOp | CompositeOp
 export type OpName = Op['op']
 /** The member of Op that has this name, also where several names share one member (Extract would find none of those). */
-export type OpNamed<Name extends OpName, Member extends Op = Op> = Member extends Op ? (Name extends Member['op'] ? Member : never) : never
+export type OpNamed<Name extends OpName, Member extends Op = Op> = Member extends Op
+  ? Name extends Member['op']
+    ? Member
+    : never
+  : never
 
 /** Ops whose meaning is defined here and not by ONNX. */
 export const COMPOSITES = [
-  'LayerNorm', 'LayerNormGrad', 'RMSNorm', 'RMSNormGrad', 'Gelu', 'GeluGrad', 'Silu', 'SiluGrad', 'RotaryEmbedding', 'RotaryEmbeddingGrad',
-  'Attention', 'AttentionGrad', 'GatherRows', 'GatherRowsGrad', 'SoftmaxCrossEntropy', 'LabelLogProbability', 'WeightedLogSoftmax',
-  'DynamicQuantizedMatMul', 'DynamicQuantizedMatMulGrad',
+  'LayerNorm',
+  'LayerNormGrad',
+  'RMSNorm',
+  'RMSNormGrad',
+  'Gelu',
+  'GeluGrad',
+  'Silu',
+  'SiluGrad',
+  'RotaryEmbedding',
+  'RotaryEmbeddingGrad',
+  'Attention',
+  'AttentionGrad',
+  'GatherRows',
+  'GatherRowsGrad',
+  'SoftmaxCrossEntropy',
+  'LabelLogProbability',
+  'WeightedLogSoftmax',
+  'DynamicQuantizedMatMul',
+  'DynamicQuantizedMatMulGrad',
 ] as const satisfies readonly CompositeOp['op'][]
 
 export interface Program {
