@@ -1,0 +1,207 @@
+/** The command line as a user calls it: `npm run tune` and `npm run inspect`, by their exit codes, what they print and what they write. */
+import { execFile } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ensureBuilt, listFiles, ROOT } from '../../cli/serve'
+import { readPeftAdapter } from '../../src/formats/peft'
+
+const LONG = 200_000
+const folder = mkdtempSync(join(tmpdir(), 'promptlathe-cli-'))
+const here = (path: string): string => join(folder, path)
+
+beforeAll(() => ensureBuilt((line) => console.log(line)), LONG)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Ran {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** `npm run SCRIPT -- ARGS`, with a browser profile of the test's own. */
+function npmRun(script: 'tune' | 'inspect', ...args: readonly string[]): Promise<Ran> {
+  const env = { ...process.env, XDG_CACHE_HOME: here('cache') }
+  return new Promise((resolve) => {
+    execFile('npm', ['run', '--silent', script, '--', ...args], { cwd: ROOT, env }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    )
+  })
+}
+
+const JOB = {
+  base_model: 'promptlathe/tiny-causal',
+  device: 'wasm',
+  num_epochs: 2,
+  batch_size: 4,
+  validation: 0.25,
+  seed: 7,
+  verbalizer: '{{input}} ->',
+  tuning_config: { num_virtual_tokens: 3 },
+}
+const RECORDS = [
+  ...['good', 'fine', 'great', 'lovely', 'bright', 'kind', 'warm', 'calm'].map((word) => ({
+    input: `a ${word} day`,
+    output: ' yes',
+  })),
+  ...['bad', 'poor', 'awful', 'ugly', 'dull', 'mean', 'cold', 'grim'].map((word) => ({ input: `a ${word} day`, output: ' no' })),
+]
+
+function writeJob(name: string, job: object): string {
+  writeFileSync(here(name), JSON.stringify(job))
+  return here(name)
+}
+
+const rate = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0))
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0))
+const Metrics = v.object({ loss: positive, exact_match: rate, label_accuracy: v.nullable(rate) })
+const Evaluation = v.object({
+  metrics: Metrics,
+  predictions: v.array(v.object({ input: v.string(), expected: v.string(), predicted: v.string(), exact: v.boolean() })),
+})
+/** Line 9 of the issue, field for field. */
+const Report = v.object({
+  device: v.string(),
+  seed: whole,
+  steps: v.array(v.object({ step: whole, epoch: whole, loss: positive, learning_rate: v.number(), ms: positive })),
+  epochs: v.array(v.object({ train_loss: positive, validation_loss: positive, metrics: Metrics })),
+  baseline: Evaluation,
+  tuned: Evaluation,
+  counters: v.object({
+    dispatches: v.pipe(v.number(), v.minValue(0)),
+    submits: v.pipe(v.number(), v.minValue(0)),
+    buffers_created: v.pipe(v.number(), v.minValue(0)),
+    live_tensors: whole,
+  }),
+  peak_memory_bytes: whole,
+  seconds: positive,
+})
+
+const adapterFiles = (out: string): Map<string, Uint8Array> =>
+  new Map(listFiles(join(out, 'prompt')).map((path) => [path, new Uint8Array(readFileSync(join(out, 'prompt', path)))]))
+
+describe('npm run tune', () => {
+  test(
+    'writes prompt, report and model; the same job again gives the same prompt, byte for byte',
+    { timeout: LONG },
+    async () => {
+      const job = writeJob('job.json', { ...JOB, train: RECORDS })
+      const first = await npmRun('tune', job, '--out', here('first'), '--bake')
+      expect(first, first.stderr).toMatchObject({ status: 0 })
+      expect(first.stdout).toContain('written to')
+      expect(readdirSync(here('first')).sort()).toEqual(['model', 'prompt', 'report.json'])
+      const model = listFiles(here('first/model'))
+      for (const path of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'onnx/model.onnx'])
+        expect(model).toContain(path)
+
+      const report = v.parse(Report, JSON.parse(readFileSync(here('first/report.json'), 'utf8')))
+      // 12 rows of 16 in batches of 4, twice.
+      expect(report.steps.map(({ step, epoch }) => [step, epoch])).toEqual([1, 2, 3, 4, 5, 6].map((n) => [n, n <= 3 ? 1 : 2]))
+      expect(report).toMatchObject({ device: 'wasm', seed: 7 })
+      expect(report.epochs).toHaveLength(2)
+      expect(report.epochs[1]?.train_loss).toBeLessThan(report.epochs[0]?.train_loss ?? 0)
+      expect([report.baseline, report.tuned].map(({ predictions }) => predictions.length)).toEqual([4, 4])
+      expect(report.tuned.metrics.loss).toBeLessThan(report.baseline.metrics.loss)
+      const right = report.tuned.predictions.filter(({ exact }) => exact).length
+      expect(report.tuned.metrics.exact_match).toBe(right / 4)
+      for (const { expected, predicted, exact } of report.tuned.predictions)
+        expect(exact).toBe(expected.trim() === predicted.trim())
+      expect(report.peak_memory_bytes).toBeGreaterThan(1e6)
+
+      const adapter = readPeftAdapter(adapterFiles(here('first')), { kind: 'causal-lm', hidden_size: 192 })
+      expect(adapter).toMatchObject({ num_virtual_tokens: 3, base_model: 'promptlathe/tiny-causal' })
+
+      const second = await npmRun('tune', job, '--out', here('second'))
+      expect(second, second.stderr).toMatchObject({ status: 0 })
+      expect(readdirSync(here('second')).sort()).toEqual(['prompt', 'report.json'])
+      expect(adapterFiles(here('second'))).toEqual(adapterFiles(here('first')))
+    },
+  )
+
+  test('--check names every problem as field: message', { timeout: LONG }, async () => {
+    const job = writeJob('wrong.json', {
+      ...JOB,
+      num_epochs: 0,
+      batch_sise: 4,
+      device: 'tpu',
+      tuning_config: { num_virtual_tokens: -1 },
+      train: RECORDS,
+    })
+    const { status, stderr, stdout } = await npmRun('tune', job, '--check')
+    expect(status).toBe(2)
+    expect(stdout).toBe('')
+    const fields = stderr
+      .trim()
+      .split('\n')
+      .map((line) => /^([\w.]+): \S/.exec(line)?.[1])
+    expect(fields.sort()).toEqual(['batch_sise', 'device', 'num_epochs', 'tuning_config.num_virtual_tokens'])
+  })
+
+  test('takes a .csv beside the job file; a missing one is a problem of the field train', { timeout: LONG }, async () => {
+    writeFileSync(
+      here('rows.csv'),
+      ['input,output', ...RECORDS.map(({ input, output }) => `${input},${output.trim()}`)].join('\n'),
+    )
+    const good = await npmRun('tune', writeJob('csv.json', { ...JOB, num_epochs: 1, train: 'rows.csv' }), '--out', here('csv'))
+    expect(good, good.stderr).toMatchObject({ status: 0 })
+    const report = v.parse(Report, JSON.parse(readFileSync(here('csv/report.json'), 'utf8')))
+    expect(report.steps).toHaveLength(3)
+
+    const missing = await npmRun('tune', writeJob('missing.json', { ...JOB, train: 'nowhere.csv' }), '--out', here('missing'))
+    expect(missing.status).toBe(2)
+    expect(missing.stderr).toMatch(/^train: "nowhere\.csv": can't be read \(ENOENT\)$/m)
+    expect(readdirSync(folder)).not.toContain('missing')
+  })
+})
+
+const Inspection = v.object({
+  model: v.string(),
+  kind: v.string(),
+  ops: v.record(v.string(), whole),
+  unsupported: v.array(v.unknown()),
+  fused: v.pipe(v.string(), v.regex(/^\d+\/\d+$/)),
+  parameters: whole,
+  self_test: v.nullable(v.object({ max_abs_diff: v.number(), tolerance: v.number(), ok: v.boolean() })),
+  reference: v.nullable(v.object({ logits_max_abs_diff: v.number(), gradient_max_rel_diff: v.number(), ok: v.boolean() })),
+  error: v.nullable(v.string()),
+})
+const inspections = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => v.parse(Inspection, JSON.parse(line)))
+
+describe('npm run inspect', () => {
+  test('a model folder: what it is made of, and that onnxruntime agrees', { timeout: LONG }, async () => {
+    const model = 'public/models/promptlathe/tiny-causal'
+    const { status, stdout, stderr } = await npmRun('inspect', model, '--device', 'wasm')
+    expect(status, stdout + stderr).toBe(0)
+    const [line, ...more] = inspections(stdout)
+    expect(more).toEqual([])
+    expect(line).toMatchObject({ model, kind: 'causal-lm', unsupported: [], self_test: { ok: true }, error: null })
+    expect(line?.parameters).toBeGreaterThan(1e6)
+  })
+
+  test('a file against torch, and a broken file by what is wrong and where', { timeout: LONG }, async () => {
+    const reference = ['--reference', 'test/fixtures/onnx/gpt2_t433.reference.json', '--device', 'wasm']
+    const good = await npmRun('inspect', 'test/fixtures/onnx/reference-models/gpt2_t433_past.onnx', ...reference)
+    expect(good.status, good.stdout + good.stderr).toBe(0)
+    const [line] = inspections(good.stdout)
+    expect(line).toMatchObject({ self_test: { ok: true }, reference: { ok: true } })
+    expect(line?.reference?.logits_max_abs_diff).toBeLessThan(1e-4)
+    expect(line?.reference?.gradient_max_rel_diff).toBeLessThan(1e-4)
+
+    // The same file cut short, and one that is whole: both are reported, and one that can't be tuned is enough to fail.
+    const whole = readFileSync(join(ROOT, 'test/fixtures/onnx/llama_t441_past.onnx'))
+    writeFileSync(here('broken.onnx'), whole.subarray(0, Math.floor(whole.length / 2)))
+    copyFileSync(join(ROOT, 'test/fixtures/onnx/llama_t441_past.onnx'), here('whole.onnx'))
+    const bad = await npmRun('inspect', here('broken.onnx'), here('whole.onnx'), '--device', 'wasm')
+    expect(bad.status).toBe(1)
+    const [broken, sound] = inspections(bad.stdout)
+    expect(broken?.error).toMatch(/byte \d+|offset \d+|graph|field/)
+    expect(sound).toMatchObject({ error: null, self_test: { ok: true } })
+  })
+})
