@@ -14,6 +14,7 @@ let served: ServedPage
 
 beforeAll(async () => {
   const files = new Map(['model.onnx', 'model_quantized.onnx'].map((name) => [`/${name}`, file(name)]))
+  files.set('/small.onnx', new Uint8Array(readFileSync(resolve(import.meta.dirname, '../fixtures/onnx/llama_sdpa_past.onnx'))))
   ;[browser, served] = await Promise.all([launchChromium(), servePage(resolve(import.meta.dirname, 'model-page.ts'), files)])
 })
 afterAll(async () => {
@@ -55,4 +56,14 @@ describe('a training step of the embedded model on WebGPU', () => {
     expect(perStep.submits).toBeLessThanOrEqual(Math.ceil(perStep.dispatches / 15) + 1)
     expect([fifth.live_tensors, fifth.bytes]).toEqual([second.live_tensors, second.bytes])
   })
+})
+
+it('fifty steps of a small model leave tensors, buffers and bytes as they were after the second', async () => {
+  const run = await withPage(browser, served, (page) => page.evaluate(() => window.modelPage.train('/small.onnx', 50)))
+  const alive = run.counters
+    .slice(1)
+    .map(({ live_tensors, bytes, buffers_created }) => ({ live_tensors, bytes, buffers_created }))
+  expect(alive).toHaveLength(49)
+  expect(alive[0]?.live_tensors).toBeGreaterThan(0)
+  for (const counters of alive) expect(counters).toEqual(alive[0])
 })
