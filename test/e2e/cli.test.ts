@@ -201,7 +201,7 @@ describe('npm run inspect', () => {
     const bad = await npmRun('inspect', here('broken.onnx'), here('whole.onnx'), '--device', 'wasm')
     expect(bad.status).toBe(1)
     const [broken, sound] = inspections(bad.stdout)
-    expect(broken?.error).toMatch(/byte \d+|offset \d+|graph|field/)
+    expect(broken?.error).toMatch(/byte \d+/)
     expect(sound).toMatchObject({ error: null, self_test: { ok: true } })
   })
 })

@@ -126,6 +126,8 @@ describe('a first visit, on wasm', () => {
     // Head, untuned, three epochs.
     expect(await epochs.count()).toBe(5)
     expect(await tune.getByText(/\d+ of \d+ right/).count()).toBe(2)
+    // With every disclosure open, so that all there is gets looked at.
+    await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
     await expectAccessible(page)
   })
 
@@ -253,13 +255,13 @@ describe('on WebGPU, with rows of the visitor', () => {
     await useOwnRows()
     await fillSetting(page, 'Epochs', '1')
     await fillSetting(page, 'Virtual tokens', '2')
-    await step(page, 'Examples').getByLabel('Held-out share', { exact: true }).fill('0.34')
+    await step(page, 'Examples').getByLabel('Held-out share', { exact: true }).fill('0.17')
     await untilEnabled(tuneButton(page))
     await tuneButton(page).click()
     const done = await untilDone(page)
     expect(done.device).toBe('webgpu')
     expect(done.steps).toBeGreaterThan(0)
-    expect(await step(page, 'Try').getByRole('region', { name: 'Held-out rows' }).getByRole('row').count()).toBe(5)
+    expect(await step(page, 'Try').getByRole('region', { name: 'Held-out rows' }).getByRole('row').count()).toBe(3)
     const { tuned, untuned } = await answers()
     expect(tuned + untuned).not.toBe('')
     const card = prompts(page).filter({ hasText: 'Pasted examples' })
@@ -328,5 +330,9 @@ describe('looking back over the whole visit', () => {
     })
     expect(blocked).toEqual({ refused: true, violation: 'connect-src https://example.com/collect' })
     expect([...visit.hosts]).toEqual([])
+    // The lists above would have shown it: a request that nothing forbids is in both.
+    await page.goto('http://elsewhere.invalid/').catch(() => undefined)
+    expect(visit.requests).toContain('http://elsewhere.invalid/')
+    expect([...visit.hosts]).toEqual(['elsewhere.invalid'])
   })
 })
