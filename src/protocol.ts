@@ -8,6 +8,8 @@
  */
 import type { Device } from './engine/engine'
 import type { Example } from './job/records'
+import type { Sampling } from './models/sampling'
+import type { Preview } from './tuning/preview'
 import type { EpochRecord, Evaluation, Metrics, PromptSummary, StepRecord, TuneReport } from './library/prompt-record'
 
 export interface DeviceInfo {
@@ -58,31 +60,8 @@ export interface InspectReport {
   readonly error: string | null
 }
 
-/** What the examples become under these settings, shown before training. */
-export interface Preview {
-  readonly rows: readonly {
-    readonly source: string
-    readonly target: string
-    readonly source_tokens: number
-    readonly target_tokens: number
-    readonly truncated: boolean
-  }[]
-  readonly truncated_sources: number
-  readonly truncated_targets: number
-  readonly longest: number
-  /** Optimizer steps of the whole job. */
-  readonly total_steps: number
-}
-
-export interface Sampling {
-  readonly max_new_tokens: number
-  readonly do_sample: boolean
-  readonly temperature: number
-  readonly top_k: number
-  readonly top_p: number
-  readonly repetition_penalty: number
-  readonly seed: number
-}
+export type { Preview } from './tuning/preview'
+export type { Sampling } from './models/sampling'
 
 export interface Generation {
   readonly text: string

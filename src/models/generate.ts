@@ -14,27 +14,19 @@ import {
 import { bakePrompt, type PromptRows } from '../graph/bake'
 import type { ModelCache } from './cache'
 import type { LoadedModel } from './load'
-import { NucleusProcessor } from './sampling'
+import { NucleusProcessor, type Sampling } from './sampling'
 
 export interface GenerationPrompt extends PromptRows {
   /** Tells prompts apart. */
   readonly id: string
 }
 
-export interface GenerationRequest {
+export interface GenerationRequest extends Sampling {
   readonly model: LoadedModel
   /** null: the untuned model. */
   readonly prompt: GenerationPrompt | null
   /** The text's tokens, as in training; at least one. */
   readonly source_ids: readonly number[]
-  readonly max_new_tokens: number
-  readonly do_sample: boolean
-  readonly temperature: number
-  /** 0: all tokens. */
-  readonly top_k: number
-  readonly top_p: number
-  readonly repetition_penalty: number
-  readonly seed: number
 }
 
 export interface GenerationResult {

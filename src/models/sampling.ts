@@ -1,5 +1,18 @@
-/** Nucleus sampling, which transformers.js accepts as a setting but does not do: a processor that goes into its own generate(). */
+/** Sampling settings, and nucleus sampling, which transformers.js accepts as a setting but does not do: a processor that goes into its own generate(). */
 import { LogitsProcessor, type Tensor } from '@huggingface/transformers'
+
+/** How the next token is picked, and how many at most. */
+export interface Sampling {
+  readonly max_new_tokens: number
+  /** false: greedy; the rest is then ignored but repetition_penalty. */
+  readonly do_sample: boolean
+  readonly temperature: number
+  /** 0: all tokens. */
+  readonly top_k: number
+  readonly top_p: number
+  readonly repetition_penalty: number
+  readonly seed: number
+}
 
 /**
  * Keeps the smallest set of likeliest tokens whose probabilities sum to at least `top_p`, among the `top_k` likeliest (0: all), and sets

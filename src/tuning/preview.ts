@@ -7,8 +7,8 @@ import type { Tokenizer } from './tokenizer'
 
 const ROWS_SHOWN = 20
 
-/** The payload of the protocol's Preview. */
-export interface TuningPreview {
+/** What the examples become under these settings, shown before training. */
+export interface Preview {
   readonly rows: readonly {
     readonly source: string
     readonly target: string
@@ -19,6 +19,7 @@ export interface TuningPreview {
   readonly truncated_sources: number
   readonly truncated_targets: number
   readonly longest: number
+  /** Optimizer steps of the whole job. */
   readonly total_steps: number
 }
 
@@ -32,7 +33,7 @@ export function previewTuning(
   tokenizer: Tokenizer,
   examples: readonly Example[],
   validation: readonly Example[] | null,
-): TuningPreview {
+): Preview {
   const { train, train_examples, truncated_sources, truncated_targets, longest, total_steps } = prepare(
     job,
     max_positions,
