@@ -249,7 +249,7 @@ async function useOwnRows(): Promise<void> {
 }
 
 describe('on WebGPU, with rows of the visitor', () => {
-  test('tune, try, find again, download', { timeout: LONG }, async () => {
+  test('tune, try, find again, download', { timeout: 2 * LONG }, async () => {
     await openReady(page, visit.origin)
     await chooseDevice(page, 'webgpu')
     await useOwnRows()
