@@ -40,7 +40,9 @@ export async function exportPrompt(
 async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): Promise<ChunkedFile[]> {
   const { base_model, job, num_virtual_tokens, rows } = prompt
   // An adapter is worth having without its model at hand: then the model's sizes are left out, which PEFT fills in.
-  const model = await models.prepare(trials.requestFor(base_model.id, prompt), null).catch(() => null)
+  // Nor is it worth a download.
+  const request = { ...trials.requestFor(base_model.id, prompt), allow_downloads: false }
+  const model = await models.prepare(request, null).catch(() => null)
   const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
   const found = sizes.success ? sizes.output : null
   const config = job?.tuning_config

@@ -75,9 +75,11 @@ export class Runs {
     })
   }
 
-  /** Runs that a reload or crash interrupted; the one in progress is none of them. */
+  /** Runs that a reload or crash interrupted; one in progress, here or in another tab, is none of them. */
   async interrupted(): Promise<readonly InterruptedRun[]> {
     if (this.active) return []
+    const locks = await this.services.locks?.query()
+    if (locks?.held?.some(({ name }) => name === LOCK)) return []
     const found = await this.services.runs.list()
     return found.map(({ run, at }) => ({
       run: run.id,
@@ -225,7 +227,10 @@ export class Runs {
         const prompt = await this.save(run, await this.models.openOn(run.job, null), error.kept)
         this.services.warn(`The best prompt before that was saved as "${prompt.name}".`)
       }
-      if (error instanceof TuningError || !checkpoint) await this.services.runs.discard(run.id)
+      // Cancelled while a run that had learned something was being opened again: that stays to be resumed.
+      const resumable =
+        checkpoint && (!(error instanceof TuningError) || (error instanceof TuningCancelled && checkpoint.step > 0))
+      if (!resumable) await this.services.runs.discard(run.id)
     } catch (second) {
       // The first error is the one to show.
       this.services.warn(`What was learned could not be saved: ${messageOf(second)}`)
