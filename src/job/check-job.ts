@@ -119,8 +119,10 @@ function checkMeaning(job: Job, problems: Problem[], notices: string[]): void {
   } else if (method !== 'TEXT' && initText !== '') {
     notices.push(`tuning_config.prompt_tuning_init_text is ignored: prompt_tuning_init_method is "${method}", not "TEXT".`)
   }
-  if (job.torch_dtype === 'bfloat16')
-    notices.push('torch_dtype "bfloat16" falls back to "float32": no device here computes in bfloat16.')
+  if (job.torch_dtype !== 'float32') {
+    const file = job.torch_dtype === 'float16' ? ' A float16 file is chosen with model_dtype "fp16".' : ''
+    notices.push(`torch_dtype "${job.torch_dtype}" falls back to "float32": every device here computes in float32.${file}`)
+  }
 }
 
 /** Bare shape of a job with its values checked one by one; `null` when a value is wrong. */
@@ -179,5 +181,5 @@ export function checkJob(json: unknown): CheckedJob {
   if (job === null) checkParts(plain, problems, notices)
   else checkMeaning(job, problems, notices)
   if (job === null || problems.length > 0) return { ok: false, problems }
-  return { ok: true, job: job.torch_dtype === 'bfloat16' ? { ...job, torch_dtype: 'float32' } : job, notices }
+  return { ok: true, job: { ...job, torch_dtype: 'float32' }, notices }
 }

@@ -145,7 +145,7 @@ export const JobSchema = v.object({
   }),
   torch_dtype: choice(['float32', 'float16', 'bfloat16'], 'float32', {
     label: 'Precision',
-    help: 'Precision of the model file to use. The prompt, its gradient and the optimizer are float32 whatever it is. bfloat16 falls back to float32.',
+    help: 'Precision to compute in. Every device here computes in float32, so the others fall back to it; the precision of the file is chosen by model_dtype.',
     group: 'model',
     level: 'advanced',
   }),

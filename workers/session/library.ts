@@ -42,7 +42,7 @@ async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): 
   // An adapter is worth having without its model at hand: then the model's sizes are left out, which PEFT fills in.
   // Nor is it worth a download.
   const request = { ...trials.requestFor(base_model.id, prompt), allow_downloads: false }
-  const model = await models.prepare(request, null).catch(() => null)
+  const model = await models.prepare(request, null, undefined, false).catch(() => null)
   const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
   const found = sizes.success ? sizes.output : null
   const config = job?.tuning_config

@@ -58,8 +58,11 @@ export class Models {
 
   constructor(private readonly services: Services) {}
 
-  /** Loads, reads and cuts. @throws ModelError, GraphError */
-  async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal): Promise<ReadyModel> {
+  /**
+   * Loads, reads and cuts. `remember`: later commands that do not say how go by this request.
+   * @throws ModelError, GraphError
+   */
+  async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal, remember = true): Promise<ReadyModel> {
     const key = `${request.base_model}|${request.model_dtype}`
     const known = this.ready.get(key)
     if (known) {
@@ -79,7 +82,7 @@ export class Models {
     this.ready.set(key, ready)
     if (request.model_dtype === 'auto') this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
     this.trim()
-    this.asked.set(request.base_model, request)
+    if (remember) this.asked.set(request.base_model, request)
     return ready
   }
 

@@ -21,6 +21,7 @@ import type { Report, Services } from './services'
 /** A run loses at most this much to a reload. */
 const CHECKPOINT_EVERY_MS = 3000
 const LOCK = 'promptlathe-training'
+const LOCK_PATIENCE_MS = 2000
 
 interface ActiveRun {
   readonly control: TuneControl
@@ -77,9 +78,7 @@ export class Runs {
 
   /** Runs that a reload or crash interrupted; one in progress, here or in another tab, is none of them. */
   async interrupted(): Promise<readonly InterruptedRun[]> {
-    if (this.active) return []
-    const locks = await this.services.locks?.query()
-    if (locks?.held?.some(({ name }) => name === LOCK)) return []
+    if (this.active || (await this.heldElsewhere())) return []
     const found = await this.services.runs.list()
     return found.map(({ run, at }) => ({
       run: run.id,
@@ -89,6 +88,14 @@ export class Runs {
       total_steps: at.total_steps,
       saved: at.saved,
     }))
+  }
+
+  /** Forgets an interrupted run. @throws CommandError while a run is in progress, here or in another tab: it may be this one. */
+  async discard(id: string): Promise<void> {
+    if (this.active || (await this.heldElsewhere())) {
+      throw new CommandError('busy', 'A run is in progress, maybe this one.', 'Discard it once no tab of this page is tuning.')
+    }
+    await this.services.runs.discard(id)
   }
 
   pause(): void {
@@ -103,6 +110,18 @@ export class Runs {
     const { control, abort } = this.required()
     control.cancel()
     abort.abort(new TuningCancelled())
+  }
+
+  /** Is another tab tuning? A worker that a reload has just ended may hold the lock for a moment longer, so this waits a little. */
+  private async heldElsewhere(): Promise<boolean> {
+    const { locks } = this.services
+    if (!locks) return false
+    try {
+      await locks.request(LOCK, { signal: AbortSignal.timeout(LOCK_PATIENCE_MS) }, () => undefined)
+      return false
+    } catch {
+      return true
+    }
   }
 
   private required(): ActiveRun {

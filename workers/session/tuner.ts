@@ -89,7 +89,7 @@ function handlersOf(services: Services): TypedHandlers {
     tune: (command, report) => runs.tune(command, report),
     resume_run: ({ run }, report) => runs.resumeRun(run, report),
     interrupted_runs: () => runs.interrupted(),
-    discard_run: ({ run }) => nothing(() => services.runs.discard(run)),
+    discard_run: ({ run }) => nothing(() => runs.discard(run)),
     pause: () => nothing(() => runs.pause()),
     resume: () => nothing(() => runs.resume()),
     cancel: () => nothing(() => runs.cancel()),
