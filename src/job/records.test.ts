@@ -161,7 +161,7 @@ describe('properties', () => {
     const deep = '{"input":' + '['.repeat(100_000) + ']'.repeat(100_000) + '}'
     expect(parseRecords(`[${deep},{"input":"a","output":"b"}]`, 'd.json').examples).toHaveLength(1)
   })
-  test('100,000 rows take about a second', () => {
+  test('100,000 rows, none lost; anything quadratic would outlast the test', () => {
     const records = Array.from({ length: 100_000 }, (_, i) => ({
       input: `some text number ${i}, of a usual length for a row`,
       output: `label ${i % 7}`,
@@ -171,12 +171,7 @@ describe('properties', () => {
       ['r.jsonl', records.map((r) => JSON.stringify(r)).join('\n')],
       ['r.csv', Papa.unparse(records)],
     ] as const) {
-      const start = performance.now()
       expect(parseRecords(text, name).examples).toHaveLength(100_000)
-      const ms = performance.now() - start
-      console.info(`${name}: ${ms.toFixed(0)} ms`)
-      // Five times what it takes on a busy 2-core machine: catches what is quadratic, not what is slow today.
-      expect(ms).toBeLessThan(5000)
     }
   })
 })
