@@ -142,6 +142,23 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
   })
 })
 
+test('a run belongs to its tab: others can neither list, discard nor start one meanwhile', async () => {
+  await withPage(browser, served, async (page) => {
+    const running = ask(page, 'tune', { job: { ...job, num_epochs: 1000 }, name: 'here', train: examples, validation: null })
+    await page.waitForFunction(() => window.latest('step') !== null)
+    const other = await page.context().newPage()
+    await other.goto(served.url)
+    expect(await result(other, 'interrupted_runs', {})).toEqual([])
+    const started = await page.evaluate(() => window.latest('tune_started'))
+    const run = started?.type === 'tune_started' ? started.run : ''
+    expect((await ask(other, 'discard_run', { run })).failure?.code).toBe('busy')
+    expect((await ask(other, 'tune', { job, name: 'there', train: examples, validation: null })).failure?.code).toBe('busy')
+    await result(page, 'cancel', {})
+    expect((await running).result?.report.finished).toBe('cancelled')
+    expect(await result(other, 'interrupted_runs', {})).toEqual([])
+  })
+})
+
 test('sampling is seeded; generating stops when asked, also while training', { timeout: 240_000 }, async () => {
   await withPage(browser, served, async (page) => {
     const long = { ...greedy, max_new_tokens: 200, do_sample: true, temperature: 1.2, top_k: 40, top_p: 0.9 }
