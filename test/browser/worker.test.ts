@@ -138,7 +138,6 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
     expect(again.result?.text).toBe(own.result?.text)
     expect(await page.evaluate(() => window.notices)).toEqual([])
     expect(foreign).toEqual([])
-    if (process.env.REPORT) console.log(JSON.stringify({ model, report, base, own, adapter, baked }, null, 1))
   })
 })
 
