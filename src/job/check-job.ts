@@ -34,10 +34,6 @@ export function show(value: unknown): string {
 }
 
 const byPath: ReadonlyMap<string, FieldInfo> = new Map(fields().map((field) => [field.path, field]))
-const METHOD = 'tuning_config.prompt_tuning_init_method'
-const SOURCE_METHODS = ['ONLY_SOURCE_SHARED', 'AVERAGE_SOURCE', 'AVERAGE_SOURCE_TASKS', 'EXACT_SOURCE_TASK']
-/** Part of the document, but only other tuning types look at them. */
-const MULTITASK_KEYS = ['prompt_tuning_init_source_model', 'num_ranks', 'num_tasks']
 /** Part of a job file, not of the job itself. */
 const DATA_KEYS = ['train', 'name', 'columns']
 
@@ -50,9 +46,6 @@ function notAccepted(path: string, value: unknown): string {
 function better(path: string, value: unknown): string | null {
   if (path === 'device' && typeof value === 'string' && /^(cuda|gpu|mps)/i.test(value)) {
     return `${show(value)} is not accepted: in a browser the graphics card is "webgpu"; give ${byPath.get(path)?.accepted ?? ''}`
-  }
-  if (path === METHOD && typeof value === 'string' && SOURCE_METHODS.includes(value)) {
-    return `${show(value)} starts from another prompt, which tuning_type "PROMPT_TUNING" can't; give ${byPath.get(path)?.accepted ?? ''}`
   }
   return null
 }
@@ -91,17 +84,21 @@ function resolveAlias(job: Record<string, unknown>, problems: Problem[]): void {
   }
 }
 
-function normalise(json: Json, problems: Problem[], notices: string[]): Record<string, unknown> {
+/** An option's other name becomes the option. */
+function resolveOptions(from: Record<string, unknown>, prefix: string): void {
+  for (const [key, value] of Object.entries(from)) {
+    const aliases = byPath.get(prefix + key)?.aliases
+    if (aliases !== undefined && typeof value === 'string' && Object.hasOwn(aliases, value)) from[key] = aliases[value]
+  }
+}
+
+function normalise(json: Json, problems: Problem[]): Record<string, unknown> {
   const job = knownKeys(json, '', [...JOB_KEYS, 'lr'], problems)
   resolveAlias(job, problems)
+  resolveOptions(job, '')
   if (isObject(job.tuning_config)) {
-    const config = knownKeys(job.tuning_config, 'tuning_config.', [...TUNING_CONFIG_KEYS, ...MULTITASK_KEYS], problems)
-    for (const key of MULTITASK_KEYS) {
-      if (config[key] !== undefined && config[key] !== null) {
-        notices.push(`tuning_config.${key} is ignored: only MULTITASK_PROMPT_TUNING uses it.`)
-      }
-      delete config[key]
-    }
+    const config = knownKeys(job.tuning_config, 'tuning_config.', TUNING_CONFIG_KEYS, problems)
+    resolveOptions(config, 'tuning_config.')
     job.tuning_config = config
   }
   return job
@@ -176,7 +173,7 @@ export function checkJob(json: unknown): CheckedJob {
   }
   const problems: Problem[] = []
   const notices: string[] = []
-  const plain = withPreset(normalise(json, problems, notices))
+  const plain = withPreset(normalise(json, problems))
   const job = parse(plain, problems)
   if (job === null) checkParts(plain, problems, notices)
   else checkMeaning(job, problems, notices)

@@ -38,9 +38,9 @@ describe('checkJob', () => {
       seed: 2 ** 32,
       device: 'cuda:0',
       learning_rate: -1,
-      tuning_type: 'MULTITASK_PROMPT_TUNING',
+      tuning_type: 'LORA',
       verbalizer: 'Label: {{output}}',
-      tuning_config: { num_virtual_tokens: 1.5, prompt_tuning_init_method: 'AVERAGE_SOURCE', output_model_types: ['ENCODER'] },
+      tuning_config: { num_virtual_tokens: 1.5, prompt_tuning_init_method: 'ZEROS', output_model_types: [] },
     })
     expect(problems.base_model).toMatch(/missing/)
     expect(problems.num_epochs).toMatch(/^0 is not accepted; give a whole number from 1/)
@@ -51,8 +51,8 @@ describe('checkJob', () => {
     expect(problems.tuning_type).toMatch(/one of "PROMPT_TUNING"/)
     expect(problems.verbalizer).toMatch(/answer/)
     expect(problems['tuning_config.num_virtual_tokens']).toMatch(/1.5/)
-    expect(problems['tuning_config.prompt_tuning_init_method']).toMatch(/AVERAGE_SOURCE.*"RANDOM", "TEXT", "SAMPLE_VOCAB"/)
-    expect(problems['tuning_config.output_model_types']).toMatch(/ENCODER.*"DECODER"/)
+    expect(problems['tuning_config.prompt_tuning_init_method']).toMatch(/"ZEROS".*"RANDOM", "TEXT", "SAMPLE_VOCAB"/)
+    expect(problems['tuning_config.output_model_types']).toMatch(/null or a list.*"ENCODER", "DECODER"/)
     expect(Object.keys(problems)).toHaveLength(11)
   })
 
@@ -96,10 +96,31 @@ describe('checkJob', () => {
     expect(problemsOf({ num_epochs: -1, tuning_config: { prompt_tuning_init_method: 'TEXT' } })).toHaveProperty([field])
   })
 
-  test('multitask fields and bfloat16 are noticed', () => {
-    const { job, notices } = jobOf({ base_model: 'm', torch_dtype: 'bfloat16', tuning_config: { num_ranks: 2 } })
+  test('bfloat16 falls back, with a notice', () => {
+    const { job, notices } = jobOf({ base_model: 'm', torch_dtype: 'bfloat16' })
     expect(job.torch_dtype).toBe('float32')
-    expect(notices.join(' ')).toMatch(/num_ranks.*bfloat16/)
+    expect(notices.join(' ')).toMatch(/bfloat16/)
+  })
+
+  test('an alias becomes its option, and lists come in one order', () => {
+    const { job } = jobOf({
+      base_model: 'm',
+      tuning_type: 'MULTITASK_PROMPT_TUNING',
+      baselines: ['FEW_SHOT', 'UNTUNED'],
+      tuning_config: {
+        prompt_tuning_init_method: 'AVERAGE_SOURCE_TASKS',
+        prompt_tuning_init_source_model: 'shared',
+        output_model_types: ['DECODER', 'ENCODER'],
+      },
+    })
+    expect(job.tuning_config.prompt_tuning_init_method).toBe('AVERAGE_SOURCE')
+    expect(job.tuning_config.output_model_types).toEqual(['ENCODER', 'DECODER'])
+    expect(job.baselines).toEqual(['UNTUNED', 'FEW_SHOT'])
+    expect(jobOf({ base_model: 'm', baselines: [] }).job.baselines).toEqual([])
+    expect(
+      jobOf({ base_model: 'm', tuning_config: { output_model_types: null } }).job.tuning_config.output_model_types,
+    ).toBeNull()
+    expect(problemsOf({ base_model: 'm', baselines: ['UNTUNED', 'UNTUNED'] }).baselines).toMatch(/each once/)
   })
 
   test('any JSON in, no exception', () => {

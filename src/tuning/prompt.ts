@@ -33,5 +33,11 @@ export function initialPrompt(config: TuningConfig, seed: number, model: FrozenM
     }
     case 'SAMPLE_VOCAB':
       return model.embed(Array.from({ length: n }, () => random.below(model.vocab_size))).slice()
+    default:
+      // CLASS_LABELS needs the examples' outputs and the source methods a prompt of the library; neither reaches this function yet.
+      throw new TuningError(
+        `tuning_config.prompt_tuning_init_method "${config.prompt_tuning_init_method}" can't be used yet.`,
+        'Start from RANDOM, TEXT or SAMPLE_VOCAB.',
+      )
   }
 }

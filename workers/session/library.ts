@@ -46,6 +46,7 @@ async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): 
   const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
   const found = sizes.success ? sizes.output : null
   const config = job?.tuning_config
+  const init = config?.prompt_tuning_init_method
   const written = writePeftAdapter({
     base_model: base_model.id,
     // "embedded" and "local" are no revisions of a repository.
@@ -54,7 +55,8 @@ async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): 
     num_virtual_tokens,
     hidden_size: base_model.hidden_size,
     rows,
-    prompt_tuning_init: config?.prompt_tuning_init_method ?? 'RANDOM',
+    // PEFT's own words only; it has none for the other ways to start.
+    prompt_tuning_init: init === 'TEXT' || init === 'SAMPLE_VOCAB' ? init : 'RANDOM',
     prompt_tuning_init_text: config?.prompt_tuning_init_text || null,
     num_layers: found?.num_hidden_layers ?? found?.n_layer ?? null,
     num_attention_heads: found?.num_attention_heads ?? found?.n_head ?? null,
