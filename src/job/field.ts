@@ -185,9 +185,16 @@ export const optionalChoice = <const O extends readonly string[]>(options: O, ab
 
 /** A list of distinct options, in the order of `options` however they are given. */
 const distinctOf = <const O extends readonly string[]>(options: O, least: number) => {
-  const distinct = (items: O[number][]): boolean => new Set(items).size === items.length
+  // One check of the whole list: a hostile one must not become a million issues.
+  const known: ReadonlySet<unknown> = new Set(options)
+  const fits = (list: unknown): boolean =>
+    Array.isArray(list) &&
+    list.length >= least &&
+    list.length <= options.length &&
+    new Set(list).size === list.length &&
+    list.every((item) => known.has(item))
   const inOrder = (items: O[number][]): O[number][] => options.filter((option: O[number]) => items.includes(option))
-  return v.pipe(v.array(v.picklist(options)), v.minLength(least), v.check(distinct), v.transform(inOrder))
+  return v.pipe(v.custom<O[number][]>(fits), v.transform(inOrder))
 }
 
 /** A list of options, each at most once. It may be empty. */

@@ -8,7 +8,8 @@ interface Preset {
   readonly tuning_config: Readonly<Record<string, unknown>>
 }
 
-const PRESETS: Readonly<Record<string, Preset>> = {
+/** By name; what they stand in for is documented from here. */
+export const PRESETS: Readonly<Record<string, Preset>> = {
   /** The real defaults of caikit_nlp/modules/text_generation/peft_prompt_tuning.py (its docstring says otherwise). */
   caikit: {
     job: {
