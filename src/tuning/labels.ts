@@ -2,14 +2,10 @@
  * Label accuracy: on classification-like data, is a row's own label the likeliest of all labels? Unlike exact match it doesn't ask
  * the model to say the label unprompted, so it shows what was learned earlier and can be compared with chance.
  */
+import { MOST_LABELS, ROWS_PER_LABEL } from './metrics'
 import { scoreRows } from './score'
 import type { RowScores, Scorer } from './score'
 import type { BuiltSequence } from './sequences'
-
-/** More distinct outputs than this are not labels. */
-const MOST_LABELS = 16
-/** Labels have at least this many rows each, on average. */
-const ROWS_PER_LABEL = 3
 
 /** The distinct labels: each the tokens to say, EOS included. */
 export type LabelSet = readonly (readonly number[])[]
