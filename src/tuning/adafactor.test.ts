@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import * as v from 'valibot'
 import { adafactorOptions, adafactorStep, newAdafactorState, type TensorSpec } from './adafactor'
 import { Random } from './random'
 
@@ -73,6 +75,27 @@ test('200 steps against the paper in float64: factored, stacked and full', () =>
   // 200 roundings of 2^-24, a few each, relative to numbers around 10.
   p.forEach((x, i) => expect(Math.abs(x - (q[i] ?? NaN)), `number ${i}`).toBeLessThan(2e-4))
   expect(Math.max(...p.map(Math.abs))).toBeGreaterThan(1)
+})
+
+test("transformers' own steps (test/fixtures/adafactor/make.py)", () => {
+  const numbers = v.array(v.number())
+  const Golden = v.object({
+    tensors: v.array(v.object({ name: v.string(), dims: numbers })),
+    learning_rate: v.number(),
+    weight_decay: v.number(),
+    initial: numbers,
+    steps: v.array(v.object({ gradient: numbers, parameters: numbers })),
+  })
+  const golden = v.parse(Golden, JSON.parse(readFileSync('test/fixtures/adafactor/golden.json', 'utf8')))
+  const p = Float32Array.from(golden.initial)
+  const state = newAdafactorState(golden.tensors)
+  for (const { gradient, parameters } of golden.steps) {
+    const options = adafactorOptions(golden.weight_decay)
+    adafactorStep(p, Float32Array.from(gradient), state, golden.learning_rate, options, golden.tensors)
+    // Same roundings but for torch's fp32 sums and fused multiply-adds: a few units of 2^-24 relative to numbers around 1.
+    p.forEach((x, i) => expect(Math.abs(x - (parameters[i] ?? NaN)), `step ${state.step}, number ${i}`).toBeLessThan(2e-6))
+  }
+  expect(state.step).toBe(6)
 })
 
 describe('properties', () => {
