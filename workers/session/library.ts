@@ -1,7 +1,9 @@
 /** Prompts going out of the library and coming into it: PEFT adapters, baked models. */
 import * as v from 'valibot'
 import { bakeModelFolder } from '../../src/formats/baked'
-import { readPeftAdapter, writePeftAdapter } from '../../src/formats/peft'
+import { writePeftAdapter } from '../../src/formats/peft'
+import { readPeftAdapter } from '../../src/formats/peft-read'
+import { flattenPrompt } from '../../src/formats/prompt-tensors'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
 import type { PromptRecord, PromptSummary } from '../../src/library/prompt-record'
 import { newId } from '../../src/library/prompts'
@@ -46,20 +48,26 @@ async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): 
   const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
   const found = sizes.success ? sizes.output : null
   const config = job?.tuning_config
-  const written = writePeftAdapter({
-    base_model: base_model.id,
-    // "embedded" and "local" are no revisions of a repository.
-    revision: /^[0-9a-f]{40}$/.test(base_model.revision) ? base_model.revision : null,
-    kind: base_model.kind,
-    num_virtual_tokens,
-    hidden_size: base_model.hidden_size,
-    rows,
-    prompt_tuning_init: config?.prompt_tuning_init_method ?? 'RANDOM',
-    prompt_tuning_init_text: config?.prompt_tuning_init_text || null,
-    num_layers: found?.num_hidden_layers ?? found?.n_layer ?? null,
-    num_attention_heads: found?.num_attention_heads ?? found?.n_head ?? null,
-  })
-  return written.map(({ path, bytes }) => ({ path, chunks: [bytes] }))
+  const { files } = writePeftAdapter(
+    {
+      tuning_type: 'PROMPT_TUNING',
+      kind: base_model.kind,
+      num_virtual_tokens,
+      hidden_size: base_model.hidden_size,
+      output_model_types: base_model.kind === 'seq2seq' ? ['ENCODER'] : ['DECODER'],
+      prompt_embeddings: rows,
+    },
+    {
+      base_model: base_model.id,
+      // "embedded" and "local" are no revisions of a repository.
+      revision: /^[0-9a-f]{40}$/.test(base_model.revision) ? base_model.revision : null,
+      prompt_tuning_init_method: config?.prompt_tuning_init_method ?? 'RANDOM',
+      prompt_tuning_init_text: config?.prompt_tuning_init_text || null,
+      num_layers: found?.num_hidden_layers ?? found?.n_layer ?? null,
+      num_attention_heads: found?.num_attention_heads ?? found?.n_head ?? null,
+    },
+  )
+  return files.map(({ path, bytes }) => ({ path, chunks: [bytes] }))
 }
 
 async function bakedModel(prompt: PromptRecord, models: Models, trials: Trials, report: Report): Promise<ChunkedFile[]> {
@@ -95,7 +103,7 @@ export async function importPrompt(
     }
     bytes.set(path, new Uint8Array(await blob.arrayBuffer()))
   }
-  const adapter = readPeftAdapter(bytes, { hidden_size: model.cut.hidden_size, kind: model.loaded.kind })
+  const { prompt } = readPeftAdapter(bytes, { hidden_size: model.cut.hidden_size, kind: model.loaded.kind })
   return services.prompts.save({
     id: newId(),
     name: name.trim() === '' ? 'Imported prompt' : name.trim(),
@@ -103,8 +111,9 @@ export async function importPrompt(
     origin: 'imported',
     base_model: baseModelRef(model),
     job: null,
-    num_virtual_tokens: adapter.num_virtual_tokens,
-    rows: adapter.rows,
+    num_virtual_tokens: prompt.num_virtual_tokens,
+    // The library keeps no factors of a MULTITASK_PROMPT_TUNING prompt: its first task's rows.
+    rows: flattenPrompt(prompt).prompt_embeddings,
     report: null,
   })
 }
