@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { DEVICES } from './engine/engine'
+import { BASELINES } from './library/prompt-record'
 import {
   EpochRecordSchema,
   EvaluationSchema,
@@ -219,7 +220,7 @@ const progress: { readonly [Type in Progress['type']]: Schema<Extract<Progress, 
   }),
   evaluated: v.object({
     type: v.literal('evaluated'),
-    which: v.picklist(['baseline', 'tuned']),
+    which: v.picklist([...BASELINES, 'tuned']),
     evaluation: EvaluationSchema,
   }),
   stage: v.object({ type: v.literal('stage'), text }),

@@ -10,7 +10,15 @@ import type { Device } from './engine/engine'
 import type { Example } from './job/records'
 import type { Sampling } from './models/sampling'
 import type { Preview } from './tuning/preview'
-import type { EpochRecord, Evaluation, Metrics, PromptSummary, StepRecord, TuneReport } from './library/prompt-record'
+import type {
+  BaselineName,
+  EpochRecord,
+  Evaluation,
+  Metrics,
+  PromptSummary,
+  StepRecord,
+  TuneReport,
+} from './library/prompt-record'
 
 export interface DeviceInfo {
   readonly device: Device
@@ -210,7 +218,7 @@ export type Progress =
       readonly truncated: number
       readonly notices: readonly string[]
     }
-  | { readonly type: 'evaluated'; readonly which: 'baseline' | 'tuned'; readonly evaluation: Evaluation }
+  | { readonly type: 'evaluated'; readonly which: BaselineName | 'tuned'; readonly evaluation: Evaluation }
   | { readonly type: 'stage'; readonly text: string }
   | { readonly type: 'step'; readonly step: StepRecord; readonly memory_bytes: number }
   | { readonly type: 'epoch'; readonly epoch: EpochRecord; readonly best: boolean; readonly best_metrics: Metrics | null }

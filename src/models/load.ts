@@ -109,13 +109,24 @@ export class ModelLoader {
   }
 
   /** @throws ModelError; the signal's reason */
-  async load(id: string, options: LoadOptions): Promise<LoadedModel> {
+  load(id: string, options: LoadOptions): Promise<LoadedModel> {
+    return this.guarded(id, options, () => this.loadAll(id, options))
+  }
+
+  /** What config.json says, before anything large is fetched. @throws ModelError; the signal's reason */
+  describe(id: string, options: LoadOptions): Promise<ConfigSummary> {
+    return this.guarded(id, options, async () =>
+      describeConfig(id, await AutoConfig.from_pretrained(id, this.pretrained(id, options))),
+    )
+  }
+
+  private async guarded<T>(id: string, options: LoadOptions, work: () => Promise<T>): Promise<T> {
     if (!isModelId(id)) {
       throw new ModelError('invalid', `"${id.slice(0, 100)}" is not a model id`, 'Give it as on the hub, like Xenova/distilgpt2.')
     }
     this.gate.allow(id, options.allow_downloads && !this.isLocal(id))
     try {
-      return await this.loadAll(id, options)
+      return await work()
     } catch (error) {
       if (options.signal?.aborted) throw error
       throw asModelError(error, id)
@@ -141,13 +152,17 @@ export class ModelLoader {
     return isEmbedded(id) || this.cache.virtualFiles(id) !== undefined
   }
 
-  private async loadAll(id: string, options: LoadOptions): Promise<LoadedModel> {
-    const pretrained = {
+  private pretrained(id: string, options: LoadOptions) {
+    return {
       revision: REVISION,
       // The gate decides what may be fetched, and says why not better than transformers.js could.
       local_files_only: this.isLocal(id),
       progress_callback: (info: ProgressInfo) => reportTransformers(info, options),
     }
+  }
+
+  private async loadAll(id: string, options: LoadOptions): Promise<LoadedModel> {
+    const pretrained = this.pretrained(id, options)
     const config = await AutoConfig.from_pretrained(id, pretrained)
     options.signal?.throwIfAborted()
     const summary = describeConfig(id, config)

@@ -11,6 +11,7 @@ import type { FrozenModel, Stack } from '../engine/frozen-model'
 import type { Job, TuningConfig } from '../job/parameters'
 import { taskFactors } from '../library/multitask'
 import type { MultitaskTensors } from '../library/multitask'
+import { startsFromSource } from '../library/source-fit'
 import { TuningError } from './errors'
 import { Random } from './random'
 import { parameterCount, tensorViews } from './soft-prompt'
@@ -49,7 +50,7 @@ export function initialParameters(job: Pick<Job, 'tuning_config' | 'seed'>, inpu
   const parameters = new Float32Array(parameterCount(layout))
   const views = tensorViews(layout, parameters)
   const { prompt_tuning_init_method: method, random_scale } = job.tuning_config
-  const source = isSourceMethod(method) ? requireSource(inputs.source, method) : null
+  const source = startsFromSource(job) ? requireSource(inputs.source, method) : null
   views.prompt_embeddings.set(source ? sourceRows(source, method, job) : freshRows(job, inputs))
   if (layout.tuning_type === 'MULTITASK_PROMPT_TUNING') {
     if (source && (method === 'AVERAGE_SOURCE' || method === 'EXACT_SOURCE_TASK')) copyFactors(source, method, job, views)
@@ -59,9 +60,6 @@ export function initialParameters(job: Pick<Job, 'tuning_config' | 'seed'>, inpu
 }
 
 type Method = TuningConfig['prompt_tuning_init_method']
-const isSourceMethod = (method: Method): boolean =>
-  ['SOURCE_PROMPT', 'AVERAGE_SOURCE', 'ONLY_SOURCE_SHARED', 'EXACT_SOURCE_TASK'].includes(method)
-
 function requireSource(source: SourcePrompt | null, method: string): SourcePrompt {
   if (source) return source
   throw new TuningError(

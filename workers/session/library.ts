@@ -1,13 +1,15 @@
 /** Prompts going out of the library and coming into it: PEFT adapters, baked models. */
 import * as v from 'valibot'
 import { bakeModelFolder } from '../../src/formats/baked'
-import { readPeftAdapter, writePeftAdapter } from '../../src/formats/peft'
+import { writePeftAdapter } from '../../src/formats/peft'
+import { readPeftAdapter } from '../../src/formats/peft-read'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
 import type { PromptRecord, PromptSummary } from '../../src/library/prompt-record'
 import { newId } from '../../src/library/prompts'
 import type { Commands, Results } from '../../src/protocol'
 import { CommandError } from './failures'
 import { baseModelRef, type Models } from './models'
+import { fieldsOfTensors, promptTensors } from './prompt-tensors'
 import type { Report, Services } from './services'
 import type { Trials } from './try'
 
@@ -38,7 +40,7 @@ export async function exportPrompt(
 }
 
 async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): Promise<ChunkedFile[]> {
-  const { base_model, job, num_virtual_tokens, rows } = prompt
+  const { base_model, job } = prompt
   // An adapter is worth having without its model at hand: then the model's sizes are left out, which PEFT fills in.
   // Nor is it worth a download.
   const request = { ...trials.requestFor(base_model.id, prompt), allow_downloads: false }
@@ -46,22 +48,16 @@ async function peftFiles(prompt: PromptRecord, models: Models, trials: Trials): 
   const sizes = v.safeParse(SizesSchema, model?.loaded.config ?? {})
   const found = sizes.success ? sizes.output : null
   const config = job?.tuning_config
-  const init = config?.prompt_tuning_init_method
-  const written = writePeftAdapter({
+  const { files } = writePeftAdapter(promptTensors(prompt), {
     base_model: base_model.id,
     // "embedded" and "local" are no revisions of a repository.
     revision: /^[0-9a-f]{40}$/.test(base_model.revision) ? base_model.revision : null,
-    kind: base_model.kind,
-    num_virtual_tokens,
-    hidden_size: base_model.hidden_size,
-    rows,
-    // PEFT's own words only; it has none for the other ways to start.
-    prompt_tuning_init: init === 'TEXT' || init === 'SAMPLE_VOCAB' ? init : 'RANDOM',
+    prompt_tuning_init_method: config?.prompt_tuning_init_method ?? 'RANDOM',
     prompt_tuning_init_text: config?.prompt_tuning_init_text || null,
     num_layers: found?.num_hidden_layers ?? found?.n_layer ?? null,
     num_attention_heads: found?.num_attention_heads ?? found?.n_head ?? null,
   })
-  return written.map(({ path, bytes }) => ({ path, chunks: [bytes] }))
+  return files.map(({ path, bytes }) => ({ path, chunks: [bytes] }))
 }
 
 async function bakedModel(prompt: PromptRecord, models: Models, trials: Trials, report: Report): Promise<ChunkedFile[]> {
@@ -97,7 +93,7 @@ export async function importPrompt(
     }
     bytes.set(path, new Uint8Array(await blob.arrayBuffer()))
   }
-  const adapter = readPeftAdapter(bytes, { hidden_size: model.cut.hidden_size, kind: model.loaded.kind })
+  const { prompt } = readPeftAdapter(bytes, { hidden_size: model.cut.hidden_size, kind: model.loaded.kind })
   return services.prompts.save({
     id: newId(),
     name: name.trim() === '' ? 'Imported prompt' : name.trim(),
@@ -105,8 +101,7 @@ export async function importPrompt(
     origin: 'imported',
     base_model: baseModelRef(model),
     job: null,
-    num_virtual_tokens: adapter.num_virtual_tokens,
-    rows: adapter.rows,
+    ...fieldsOfTensors(prompt),
     report: null,
   })
 }
