@@ -4,7 +4,7 @@ import type { GenerationPrompt } from '../../src/models/generate'
 import type { Commands, Generation } from '../../src/protocol'
 import { buildSource, templateOf, type SequenceLimits } from '../../src/tuning/sequences'
 import { CommandError } from './failures'
-import type { ModelRequest, Models, ReadyModel } from './models'
+import { tokenizerOf, type ModelRequest, type Models, type ReadyModel } from './models'
 import type { Report, Services } from './services'
 
 const PLAIN = '{{input}}'
