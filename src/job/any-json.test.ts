@@ -156,6 +156,14 @@ describe('hostile documents cost little', () => {
     for (const { field, message } of checked.problems) expect(field.length + message.length).toBeLessThan(800)
   })
 
+  test('no control character reaches a terminal', () => {
+    const evil = '\n\u001b[2J\u009b31m\u2028'
+    const checked = parseJobFile({ [evil]: 1, seed: evil, verbalizer: evil, name: [evil], columns: { [evil]: 1 } })
+    const text = checked.ok ? '' : checked.problems.map(({ field, message }) => field + message).join('')
+    expect(text).toContain('\\u009b31m')
+    expect(text).not.toMatch(/[\p{Cc}\u2028]/u)
+  })
+
   test('__proto__ is a key like any other', () => {
     const checked = checkJob(JSON.parse('{"base_model": "m", "__proto__": {"num_epochs": 3}}'))
     expect(checked.ok ? [] : checked.problems.map(({ field }) => field)).toEqual(['__proto__'])

@@ -36,6 +36,45 @@ export type CheckedJobFile = Checked<{ readonly file: JobFile }, { readonly rest
 
 const ACCEPTED = 'the path of a .json, .jsonl, .csv or .tsv file, or a list of records'
 
+/** The keys a job file has besides those of the job, for the docs. */
+export const JOB_FILE_KEYS: readonly {
+  readonly key: string
+  readonly accepted: string
+  readonly default: string
+  readonly help: string
+}[] = [
+  {
+    key: 'train',
+    accepted: `${ACCEPTED}`,
+    default: 'required',
+    help: 'The examples to learn from. A path is relative to the job file. A record is `{"input": ..., "output": ...}`, `{"text": ..., "labels": [...]}`, or has the columns that `columns` names; with several tasks also a `"task"`.',
+  },
+  {
+    key: 'validation',
+    accepted: `a number from 0 to 0.9, ${ACCEPTED}`,
+    default: '0.2',
+    help: 'The share of the training examples to hold out (see Validation below), or examples of their own.',
+  },
+  {
+    key: 'columns',
+    accepted: '`{"input": ..., "output": ..., "task": ...}`, the last one optional',
+    default: 'null',
+    help: 'What the columns are called in every data file and inline record, where they are not called so.',
+  },
+  {
+    key: 'name',
+    accepted: 'text that is not empty',
+    default: 'null',
+    help: 'Name of the finished prompt. null: the reader chooses one.',
+  },
+  {
+    key: 'lr',
+    accepted: 'as `learning_rate`',
+    default: '',
+    help: 'Another name of `learning_rate`. Both with different values is an error.',
+  },
+]
+
 function dataSource(
   field: string,
   value: unknown,
