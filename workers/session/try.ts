@@ -107,7 +107,7 @@ function sourceFor(
     templateOf(verbalizer ?? prompt?.job?.verbalizer ?? PLAIN),
     input,
     limits,
-    loaded.tokenizer,
+    tokenizerOf(loaded),
     reserved,
   )
   return { ids, new_tokens: Math.min(sampling.max_new_tokens, Math.max(1, room - ids.length)) }
