@@ -36,3 +36,24 @@ export function parseJson<TSchema extends v.GenericSchema>(
 export function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, null, 2))
 }
+
+/**
+ * A key that a JSON object has twice, at its top level; null if none. JSON.parse silently takes the last one.
+ * @param text what JSON.parse accepted as an object
+ */
+export function duplicateKey(text: string): string | null {
+  const seen = new Set<string>()
+  let depth = 0
+  // Strings whole, so that what stands inside them is not looked at; colons tell keys from values.
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/g)) {
+    if (token === '{' || token === '[') depth += 1
+    else if (token === '}' || token === ']') depth -= 1
+    else if (depth === 1 && token.endsWith(':')) {
+      const key: unknown = JSON.parse(token.slice(0, token.lastIndexOf('"') + 1))
+      if (typeof key !== 'string') continue
+      if (seen.has(key)) return key
+      seen.add(key)
+    }
+  }
+  return null
+}

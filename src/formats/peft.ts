@@ -1,36 +1,28 @@
 /**
- * A prompt as a PEFT adapter folder (adapter_config.json, adapter_model.safetensors), written as PEFT 0.21 writes it, and
- * read back with everything checked that PEFT would only stumble over later.
+ * A prompt as a PEFT adapter folder (adapter_config.json, adapter_model.safetensors), written as PEFT 0.21 writes it.
+ * Reading is in peft-read.ts.
  *
- * Source: huggingface/peft src/peft/{config.py, tuners/prompt_tuning/config.py, utils/save_and_load.py}. Only tensors and
- * plain settings are taken from an adapter: fields that would have PEFT run or fetch something (tokenizer_kwargs,
- * auto_mapping, trust_remote_code) are ignored.
+ * Source: huggingface/peft src/peft/{config.py, tuners/prompt_tuning/config.py, tuners/multitask_prompt_tuning/{config,
+ * model}.py, peft_model.py, utils/save_and_load.py}.
  */
-import * as v from 'valibot'
-import { toFloat32 } from '../graph/tensor'
-import { FormatError } from './format-error'
-import { parseJson } from './json'
-import { readSafetensors, writeSafetensors } from './safetensors'
+import { checkPrompt, tensorsOf, type ModelKind, type OutputModelType, type PromptTensors } from './prompt-tensors'
+import { writeSafetensors } from './safetensors'
 
-const CONFIG_FILE = 'adapter_config.json'
-const TENSOR_FILE = 'adapter_model.safetensors'
-const TENSOR = 'prompt_embeddings'
+export const CONFIG_FILE = 'adapter_config.json'
+export const TENSOR_FILE = 'adapter_model.safetensors'
 /** The PEFT version whose files these are, field for field. */
 const PEFT_VERSION = '0.21.0'
 
-const TASK_TYPES = { 'causal-lm': 'CAUSAL_LM', seq2seq: 'SEQ_2_SEQ_LM' } as const
+export const TASK_TYPES = { 'causal-lm': 'CAUSAL_LM', seq2seq: 'SEQ_2_SEQ_LM' } as const
 
-export interface PeftPrompt {
+/** What an adapter's config says besides the tensors. */
+export interface AdapterAbout {
   /** Hub id or name of the model the prompt was tuned on. */
   readonly base_model: string
   /** Git revision of the model; null or 'main' for the newest. */
   readonly revision: string | null
-  readonly kind: 'causal-lm' | 'seq2seq'
-  readonly num_virtual_tokens: number
-  readonly hidden_size: number
-  /** [num_virtual_tokens, hidden_size], row-major. */
-  readonly rows: Float32Array
-  readonly prompt_tuning_init: 'RANDOM' | 'TEXT' | 'SAMPLE_VOCAB'
+  /** The job's. What PEFT does not know, or could not load again, is written as RANDOM. */
+  readonly prompt_tuning_init_method: string
   readonly prompt_tuning_init_text: string | null
   /** From the model's config; null where it does not say. PEFT fills them in by itself then. */
   readonly num_layers: number | null
@@ -43,138 +35,118 @@ export interface FormatFile {
   readonly bytes: Uint8Array
 }
 
-/** @throws FormatError when rows and sizes differ */
-export function writePeftAdapter(prompt: PeftPrompt): FormatFile[] {
-  const { base_model, kind, num_virtual_tokens, hidden_size, rows, prompt_tuning_init, prompt_tuning_init_text } = prompt
-  const ofText = prompt_tuning_init === 'TEXT'
-  // Keys in alphabetical order, as PEFT sorts them.
-  const config = {
-    auto_mapping: null,
-    base_model_name_or_path: base_model,
-    inference_mode: true,
-    modules_to_save: null,
-    num_attention_heads: prompt.num_attention_heads,
-    num_layers: prompt.num_layers,
-    // Left out or null it means 2 for SEQ_2_SEQ_LM, and loading fails on the shape.
-    num_transformer_submodules: 1,
-    num_virtual_tokens,
-    peft_type: 'PROMPT_TUNING',
-    peft_version: PEFT_VERSION,
-    prompt_tuning_init,
-    prompt_tuning_init_text: ofText ? prompt_tuning_init_text : null,
-    revision: prompt.revision === 'main' ? null : prompt.revision,
-    task_type: TASK_TYPES[kind],
-    token_dim: hidden_size,
-    tokenizer_kwargs: null,
-    tokenizer_name_or_path: ofText ? base_model : null,
-  }
-  // As json.dumps does: Python may open the file in another encoding than UTF-8.
-  const json = JSON.stringify(config, null, 2).replace(
-    /[\u0080-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-  const tensors = new Map([[TENSOR, { shape: [num_virtual_tokens, hidden_size], data: rows }]])
-  return [
-    { path: CONFIG_FILE, bytes: new TextEncoder().encode(json) },
-    { path: TENSOR_FILE, bytes: writeSafetensors(tensors) },
-  ]
-}
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
-const ConfigSchema = v.object({
-  peft_type: v.string(),
-  task_type: v.nullish(v.picklist(['CAUSAL_LM', 'SEQ_2_SEQ_LM']), null),
-  base_model_name_or_path: v.nullish(v.string(), null),
-  revision: v.nullish(v.string(), null),
-  num_virtual_tokens: count,
-  token_dim: v.nullish(count, null),
-  num_transformer_submodules: v.nullish(v.pipe(count, v.maxValue(2)), null),
-  num_layers: v.nullish(count, null),
-  num_attention_heads: v.nullish(count, null),
-  prompt_tuning_init: v.fallback(v.picklist(['RANDOM', 'TEXT', 'SAMPLE_VOCAB']), 'RANDOM'),
-  prompt_tuning_init_text: v.nullish(v.string(), null),
-})
-
-/** What an adapter's config says, unknown and unused fields left out. */
-export type PeftConfig = v.InferOutput<typeof ConfigSchema>
-
-export interface PeftAdapter {
-  readonly config: PeftConfig
-  /** null when the adapter does not say. */
-  readonly base_model: string | null
-  readonly revision: string | null
-  readonly kind: 'causal-lm' | 'seq2seq'
-  readonly num_virtual_tokens: number
-  readonly hidden_size: number
-  /** [num_virtual_tokens, hidden_size], row-major, a copy. For an encoder-decoder adapter of two halves, the encoder's. */
-  readonly rows: Float32Array
+export interface WrittenFiles {
+  readonly files: FormatFile[]
+  /** Sentences for people: what the tool these files are for will do otherwise than we do. */
+  readonly notices: string[]
 }
 
 /**
- * @param files the adapter's files by path; folders in front of the names do not matter
- * @param expected what the prompt must fit, where that is known
- * @throws FormatError naming file and field: missing files, another PEFT method, shapes that contradict the config, rows
- *   that are not finite, a width or kind other than expected
+ * Init methods an adapter may name. PEFT's MultitaskPromptEmbedding looks for the source prompt's file when it *loads* an
+ * adapter that names a source method, and fails without it; since a loaded prompt is not initialised, RANDOM loses nothing.
  */
-export function readPeftAdapter(
-  files: ReadonlyMap<string, Uint8Array>,
-  expected: { readonly hidden_size?: number; readonly kind?: 'causal-lm' | 'seq2seq' } = {},
-): PeftAdapter {
-  const config = parseJson(onlyFile(files, CONFIG_FILE), ConfigSchema, CONFIG_FILE)
-  if (config.peft_type !== 'PROMPT_TUNING') {
-    throw new FormatError(`${CONFIG_FILE}, peft_type: ${config.peft_type} adapters can't be used, only PROMPT_TUNING`)
+const INIT_METHODS = {
+  PROMPT_TUNING: ['RANDOM', 'TEXT', 'SAMPLE_VOCAB'],
+  MULTITASK_PROMPT_TUNING: ['RANDOM', 'TEXT'],
+} as const
+
+/**
+ * What plain PEFT config can't say goes into the safetensors file's metadata, which every other reader ignores: which part of
+ * an encoder-decoder model the rows are for where it is not what PEFT would make of them, and the tasks' names.
+ */
+export const METADATA = { output_model_types: 'output_model_types', task_names: 'task_names' } as const
+
+/** Names nobody chose. */
+export const defaultTaskNames = (num_tasks: number): string[] => Array.from({ length: num_tasks }, (_, task) => String(task))
+
+/** @throws FormatError for a prompt that does not add up (see checkPrompt) */
+export function writePeftAdapter(prompt: PromptTensors, about: AdapterAbout): WrittenFiles {
+  checkPrompt(prompt)
+  const { kind, tuning_type, num_virtual_tokens, hidden_size, output_model_types } = prompt
+  const multitask = tuning_type === 'MULTITASK_PROMPT_TUNING'
+  const method = INIT_METHODS[tuning_type].find((known) => known === about.prompt_tuning_init_method) ?? 'RANDOM'
+  const ofText = method === 'TEXT'
+  // Keys in alphabetical order, as PEFT sorts them; undefined ones are left out.
+  const config = {
+    auto_mapping: null,
+    base_model_name_or_path: about.base_model,
+    inference_mode: true,
+    modules_to_save: null,
+    num_attention_heads: about.num_attention_heads,
+    num_layers: about.num_layers,
+    num_ranks: multitask ? prompt.num_ranks : undefined,
+    num_tasks: multitask ? prompt.num_tasks : undefined,
+    // Left out or null it means 2 for SEQ_2_SEQ_LM, and loading fails on the shape.
+    num_transformer_submodules: output_model_types.length,
+    num_virtual_tokens,
+    peft_type: tuning_type,
+    peft_version: PEFT_VERSION,
+    prompt_tuning_init: method,
+    prompt_tuning_init_state_dict_path: multitask ? null : undefined,
+    prompt_tuning_init_task: multitask ? 0 : undefined,
+    prompt_tuning_init_text: ofText ? about.prompt_tuning_init_text : null,
+    revision: about.revision === 'main' ? null : about.revision,
+    task_type: TASK_TYPES[kind],
+    token_dim: hidden_size,
+    tokenizer_kwargs: null,
+    tokenizer_name_or_path: ofText ? about.base_model : null,
   }
-  const kind = config.task_type === 'SEQ_2_SEQ_LM' ? 'seq2seq' : 'causal-lm'
-  if (expected.kind && expected.kind !== kind) {
-    throw new FormatError(
-      `${CONFIG_FILE}, task_type: ${config.task_type ?? 'none'}, but the model needs ${TASK_TYPES[expected.kind]}`,
-    )
-  }
-  const { tensors } = readSafetensors(onlyFile(files, TENSOR_FILE), TENSOR_FILE)
-  const tensor = tensors.get(TENSOR)
-  if (!tensor)
-    throw new FormatError(`${TENSOR_FILE} has no tensor "${TENSOR}", but ${[...tensors.keys()].join(', ') || 'none at all'}`)
-  const place = `${TENSOR_FILE}, ${TENSOR}`
-  if (!/float/.test(tensor.dtype)) throw new FormatError(`${place}: ${tensor.dtype} is not a floating-point type`)
-  const submodules = config.num_transformer_submodules ?? (kind === 'seq2seq' ? 2 : 1)
-  const [rowCount, hidden_size] = tensor.dims
-  if (tensor.dims.length !== 2 || rowCount !== config.num_virtual_tokens * submodules || !hidden_size) {
-    throw new FormatError(
-      `${place}: shape [${tensor.dims.join(', ')}], but the config says ${config.num_virtual_tokens} virtual tokens x ${submodules}`,
-    )
-  }
-  if (config.token_dim !== null && config.token_dim !== hidden_size) {
-    throw new FormatError(`${place}: rows are ${hidden_size} wide, but token_dim in ${CONFIG_FILE} is ${config.token_dim}`)
-  }
-  if (expected.hidden_size !== undefined && expected.hidden_size !== hidden_size) {
-    throw new FormatError(`${place}: rows are ${hidden_size} wide, but the model's embeddings are ${expected.hidden_size}`)
-  }
-  const rows = toFloat32(tensor).slice(0, config.num_virtual_tokens * hidden_size)
-  const bad = rows.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) {
-    throw new FormatError(`${place}: row ${Math.floor(bad / hidden_size)}, column ${bad % hidden_size} is ${rows[bad] ?? NaN}`)
-  }
+  // As json.dumps does: Python may open the file in another encoding than UTF-8.
+  const json = JSON.stringify(config, null, 2).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  const tensors = new Map(tensorsOf(prompt).map(({ name, shape, data }) => [name, { shape, data }]))
   return {
-    config,
-    base_model: config.base_model_name_or_path,
-    revision: config.revision,
-    kind,
-    num_virtual_tokens: config.num_virtual_tokens,
-    hidden_size,
-    rows,
+    files: [
+      { path: CONFIG_FILE, bytes: new TextEncoder().encode(json) },
+      { path: TENSOR_FILE, bytes: writeSafetensors(tensors, metadataOf(prompt)) },
+    ],
+    notices: noticesOf(prompt),
   }
 }
 
-/** The one file of that name, in whatever folder. */
-function onlyFile(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
-  const found = [...files].filter(([path]) => path === name || path.endsWith(`/${name}`))
-  const [first, second] = found
-  if (second) throw new FormatError(`${name} is there twice: ${found.map(([path]) => path).join(', ')}`)
-  if (first) return first[1]
-  const pickle = [...files.keys()].some((path) => path.endsWith('adapter_model.bin')) && name === TENSOR_FILE
-  throw new FormatError(
-    pickle
-      ? `${name} is missing; adapter_model.bin (a pickle) is not read: save the adapter as safetensors`
-      : `${name} is missing`,
-  )
+/**
+ * The parts that rows are for when an adapter says nothing but their number: what PEFT makes of them. For PROMPT_TUNING it
+ * never looks at a second half.
+ */
+export function plainParts(kind: ModelKind, tuning_type: PromptTensors['tuning_type'], parts: number): OutputModelType[] {
+  if (kind === 'causal-lm') return ['DECODER']
+  return parts === 2 && tuning_type === 'MULTITASK_PROMPT_TUNING' ? ['ENCODER', 'DECODER'] : ['ENCODER']
+}
+
+function metadataOf(prompt: PromptTensors): Record<string, string> {
+  const { kind, tuning_type, output_model_types } = prompt
+  const metadata: Record<string, string> = {}
+  const parts = JSON.stringify(output_model_types)
+  if (parts !== JSON.stringify(plainParts(kind, tuning_type, output_model_types.length))) {
+    metadata[METADATA.output_model_types] = parts
+  }
+  if (prompt.tuning_type === 'MULTITASK_PROMPT_TUNING') {
+    const names = JSON.stringify(prompt.task_names)
+    if (names !== JSON.stringify(defaultTaskNames(prompt.num_tasks))) metadata[METADATA.task_names] = names
+  }
+  return metadata
+}
+
+/** PEFT 0.21, PeftModelForSeq2SeqLM.forward and generate. */
+function noticesOf(prompt: PromptTensors): string[] {
+  const notices: string[] = []
+  if (prompt.kind === 'seq2seq' && prompt.output_model_types.includes('DECODER')) {
+    const both = prompt.output_model_types.length === 2
+    notices.push(
+      !both
+        ? 'PEFT puts these rows in front of the encoder, but they were tuned to stand in front of the decoder: with PEFT they will not act as they do here.'
+        : prompt.tuning_type === 'PROMPT_TUNING'
+          ? "PEFT ignores the decoder prompt: of a PROMPT_TUNING adapter it uses the encoder's rows only."
+          : "PEFT's generate ignores the decoder prompt: only its training uses both halves of a MULTITASK_PROMPT_TUNING adapter.",
+    )
+  }
+  if (prompt.tuning_type === 'MULTITASK_PROMPT_TUNING') {
+    const ids = prompt.num_tasks === 1 ? '0' : `0 to ${prompt.num_tasks - 1}`
+    notices.push(
+      `PEFT needs task_ids (${ids}) with every call of a MULTITASK_PROMPT_TUNING adapter. The same prompt flattened to PROMPT_TUNING does without.`,
+    )
+  }
+  return notices
 }

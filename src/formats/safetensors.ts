@@ -6,7 +6,7 @@
 import * as v from 'valibot'
 import { elementCount, type DType, type Tensor } from '../graph/ir'
 import { FormatError } from './format-error'
-import { JsonObject, parseJson } from './json'
+import { duplicateKey, JsonObject, parseJson } from './json'
 
 /** Header size the reference implementation accepts. */
 const MAX_HEADER_BYTES = 100_000_000
@@ -49,7 +49,10 @@ export function readSafetensors(bytes: Uint8Array, name = 'safetensors file'): S
   if (headerLength > MAX_HEADER_BYTES || headerLength > bytes.byteLength - 8) {
     throw new FormatError(`${name}: a header of ${headerLength} bytes is announced, the file has ${bytes.byteLength}`)
   }
-  const header = parseJson(bytes.subarray(8, 8 + headerLength), JsonObject, `${name}, header`)
+  const headerBytes = bytes.subarray(8, 8 + headerLength)
+  const header = parseJson(headerBytes, JsonObject, `${name}, header`)
+  const twice = duplicateKey(new TextDecoder().decode(headerBytes))
+  if (twice !== null) throw new FormatError(`${name}: "${twice}" is there twice`)
   const data = bytes.subarray(8 + headerLength)
   const tensors = new Map<string, Tensor>()
   const metadata = new Map<string, string>()
@@ -104,11 +107,15 @@ export interface FloatTensor {
 
 /**
  * The tensors as F32 with metadata {"format": "pt"}, byte for byte as Python's safetensors.torch.save writes them.
+ * @param metadata more metadata, after "format"
  * @throws FormatError when shape and data differ in size
  */
-export function writeSafetensors(tensors: ReadonlyMap<string, FloatTensor>): Uint8Array {
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, FloatTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const names = [...tensors.keys()].sort()
-  const entries: [string, unknown][] = [['__metadata__', { format: 'pt' }]]
+  const entries: [string, unknown][] = [['__metadata__', { format: 'pt', ...metadata }]]
   let offset = 0
   for (const name of names) {
     const { shape, data } = tensors.get(name) ?? { shape: [], data: new Float32Array(0) }

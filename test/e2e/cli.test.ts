@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureBuilt, listFiles, ROOT } from '../../cli/serve'
-import { readPeftAdapter } from '../../src/formats/peft'
+import { readPeftAdapter } from '../../src/formats/peft-read'
 
 const LONG = 200_000
 const folder = mkdtempSync(join(tmpdir(), 'promptlathe-cli-'))
@@ -112,7 +112,7 @@ describe('npm run tune', () => {
       expect(report.peak_memory_bytes).toBeGreaterThan(1e6)
 
       const adapter = readPeftAdapter(adapterFiles(here('first')), { kind: 'causal-lm', hidden_size: 192 })
-      expect(adapter).toMatchObject({ num_virtual_tokens: 3, base_model: 'promptlathe/tiny-causal' })
+      expect(adapter).toMatchObject({ prompt: { num_virtual_tokens: 3 }, base_model: 'promptlathe/tiny-causal' })
 
       const second = await npmRun('tune', job, '--out', here('second'))
       expect(second, second.stderr).toMatchObject({ status: 0 })

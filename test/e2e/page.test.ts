@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HEADERS } from '../../headers'
-import { readPeftAdapter } from '../../src/formats/peft'
+import { readPeftAdapter } from '../../src/formats/peft-read'
 import { AutoTokenizer, continueText, env } from '../support/transformers'
 import {
   chooseDevice,
@@ -173,7 +173,8 @@ describe('a first visit, on wasm', () => {
     const card = prompts(page).filter({ hasText: RENAMED })
     adapter = await downloadZip(card, 'Download PEFT adapter')
     const read = readPeftAdapter(adapter, { kind: 'causal-lm' })
-    expect(read).toMatchObject({ num_virtual_tokens: VIRTUAL_TOKENS, hidden_size: 192, base_model: 'promptlathe/tiny-causal' })
+    expect(read).toMatchObject({ base_model: 'promptlathe/tiny-causal' })
+    expect(read.prompt).toMatchObject({ num_virtual_tokens: VIRTUAL_TOKENS, hidden_size: 192 })
     expect(read.config).toMatchObject({ peft_type: 'PROMPT_TUNING', task_type: 'CAUSAL_LM', token_dim: 192 })
 
     const baked = await downloadZip(card, 'Download Baked model')
@@ -265,7 +266,7 @@ describe('on WebGPU, with rows of the visitor', () => {
     const { tuned, untuned } = await answers()
     expect(tuned + untuned).not.toBe('')
     const card = prompts(page).filter({ hasText: 'Pasted examples' })
-    expect(readPeftAdapter(await downloadZip(card, 'Download PEFT adapter')).num_virtual_tokens).toBe(2)
+    expect(readPeftAdapter(await downloadZip(card, 'Download PEFT adapter')).prompt.num_virtual_tokens).toBe(2)
     await page.reload()
     await card.waitFor({ timeout: LONG })
   })

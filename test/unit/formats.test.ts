@@ -1,10 +1,8 @@
 import fc from 'fast-check'
 import { unzipSync } from 'fflate'
 import { readFileSync } from 'node:fs'
-import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { FormatError } from '../../src/formats/format-error'
-import { readPeftAdapter, writePeftAdapter, type PeftPrompt } from '../../src/formats/peft'
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors'
 import { zipFiles } from '../../src/formats/zip'
 import { toFloat32 } from '../../src/graph/tensor'
@@ -64,6 +62,11 @@ describe('safetensors', () => {
     refuse({ a: entry([-2], [0, 8]) }, 8, 'tensor "a", shape.0')
     refuse({ a: entry([2], [8, 0]) }, 8, 'takes bytes 8 to 0')
     refuse({ a: entry([2 ** 52, 2 ** 52], [0, 8]) }, 8, 'takes')
+    const twice = text(
+      '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+    )
+    const length = Uint8Array.of(twice.byteLength, 0, 0, 0, 0, 0, 0, 0)
+    expect(() => readSafetensors(concatBytes([length, twice, new Uint8Array(1)]), 'f')).toThrow('f: "a" is there twice')
     refuse({ __metadata__: { a: 1 } }, 0, '__metadata__ must map text to text')
     expect(() => readSafetensors(new Uint8Array(3))).toThrow('3 bytes are too few')
     expect(() => readSafetensors(new Uint8Array(8).fill(255))).toThrow('is announced')
@@ -85,106 +88,6 @@ describe('safetensors', () => {
       }),
       { numRuns: 2000 },
     )
-  })
-})
-
-describe('PEFT adapter', () => {
-  const files = (folder: string) =>
-    new Map(
-      ['adapter_config.json', 'adapter_model.safetensors'].map((name) => [`${folder}/${name}`, fixture(`${folder}/${name}`)]),
-    )
-  const asMap = (written: ReturnType<typeof writePeftAdapter>) => new Map(written.map(({ path, bytes }) => [path, bytes]))
-  /** The prompt after PEFT's last step, as golden.json has it. */
-  const goldenRows = (run: string): number[] => {
-    const golden = v.parse(v.record(v.string(), v.unknown()), JSON.parse(readFileSync('test/fixtures/peft/golden.json', 'utf8')))
-    const { prompt8 } = v.parse(v.object({ prompt8: v.array(v.unknown()) }), golden[run])
-    return v.parse(v.array(v.number()), prompt8.flat()).map(Math.fround)
-  }
-
-  it.each(['gpt2_pt', 'llama_pt', 't5_pt'])('%s: read, and written again byte for byte as PEFT did', (folder) => {
-    const adapter = readPeftAdapter(files(folder), { hidden_size: 16 })
-    expect(adapter).toMatchObject({ num_virtual_tokens: 3, hidden_size: 16, base_model: `golden2/${folder.replace('_pt', '')}` })
-    expect(adapter.kind).toBe(folder === 't5_pt' ? 'seq2seq' : 'causal-lm')
-    const { config, rows, base_model, kind, num_virtual_tokens, hidden_size, revision } = adapter
-    const { num_layers, num_attention_heads, prompt_tuning_init, prompt_tuning_init_text } = config
-    const written = writePeftAdapter({
-      base_model: base_model ?? '',
-      revision,
-      kind,
-      num_virtual_tokens,
-      hidden_size,
-      rows,
-      prompt_tuning_init,
-      prompt_tuning_init_text,
-      num_layers,
-      num_attention_heads,
-    })
-    for (const { path, bytes } of written)
-      expect(new TextDecoder('latin1').decode(bytes)).toBe(readFileSync(`test/fixtures/peft/${folder}/${path}`, 'latin1'))
-    expect([...rows]).toEqual(goldenRows(folder))
-  })
-
-  const prompt: PeftPrompt = {
-    base_model: 'org/modèle',
-    revision: 'main',
-    kind: 'causal-lm',
-    num_virtual_tokens: 2,
-    hidden_size: 3,
-    rows: Float32Array.of(1, 2, 3, 4, 5, 6),
-    prompt_tuning_init: 'TEXT',
-    prompt_tuning_init_text: 'Répondez 😀',
-    num_layers: null,
-    num_attention_heads: null,
-  }
-
-  it('keeps text init in ASCII and gives it back', () => {
-    const written = asMap(writePeftAdapter(prompt))
-    const config = written.get('adapter_config.json') ?? new Uint8Array(0)
-    expect(Math.max(...config)).toBeLessThan(128)
-    const read = readPeftAdapter(written)
-    expect(read.config).toMatchObject({ prompt_tuning_init: 'TEXT', prompt_tuning_init_text: 'Répondez 😀', revision: null })
-    expect([read.base_model, read.rows]).toEqual(['org/modèle', prompt.rows])
-    expect(new TextDecoder().decode(config)).toContain('"tokenizer_name_or_path": "org/mod\\u00e8le"')
-  })
-
-  it('names what is wrong', () => {
-    const good = asMap(writePeftAdapter(prompt))
-    const withConfig = (change: object) => {
-      const config: unknown = JSON.parse(new TextDecoder().decode(good.get('adapter_config.json')))
-      return new Map([...good, ['adapter_config.json', text(JSON.stringify(Object.assign({}, config, change)))] as const])
-    }
-    const refuse = (made: ReadonlyMap<string, Uint8Array>, message: string, expected = {}) =>
-      expect(() => readPeftAdapter(made, expected)).toThrow(message)
-    refuse(withConfig({ peft_type: 'LORA' }), 'adapter_config.json, peft_type: LORA')
-    refuse(files('gpt2_mpt'), 'MULTITASK_PROMPT_TUNING')
-    refuse(withConfig({ num_virtual_tokens: 5 }), 'shape [2, 3], but the config says 5 virtual tokens x 1')
-    refuse(withConfig({ num_virtual_tokens: 0 }), 'adapter_config.json, num_virtual_tokens')
-    refuse(withConfig({ token_dim: 4 }), 'rows are 3 wide, but token_dim in adapter_config.json is 4')
-    refuse(withConfig({ task_type: 'TOKEN_CLS' }), 'adapter_config.json, task_type')
-    refuse(good, "rows are 3 wide, but the model's embeddings are 16", { hidden_size: 16 })
-    refuse(good, 'CAUSAL_LM, but the model needs SEQ_2_SEQ_LM', { kind: 'seq2seq' })
-    refuse(asMap(writePeftAdapter({ ...prompt, rows: Float32Array.of(1, 2, 3, 4, Infinity, 6) })), 'row 1, column 1 is Infinity')
-    refuse(new Map([...good, ['a/adapter_config.json', new Uint8Array(0)]]), 'is there twice')
-    refuse(
-      new Map([['adapter_config.json', good.get('adapter_config.json') ?? new Uint8Array(0)]]),
-      'adapter_model.safetensors is missing',
-    )
-    refuse(
-      new Map([...good].filter(([path]) => path.endsWith('.json')).concat([['adapter_model.bin', new Uint8Array(0)]])),
-      'a pickle',
-    )
-    // Settings that would run code in Python are no settings to us.
-    expect(readPeftAdapter(withConfig({ tokenizer_kwargs: { trust_remote_code: true } })).config).not.toHaveProperty(
-      'tokenizer_kwargs',
-    )
-  })
-
-  it('takes the encoder half of a two-part seq2seq adapter', () => {
-    const written = asMap(writePeftAdapter({ ...prompt, kind: 'seq2seq', num_virtual_tokens: 2 }))
-    const config: unknown = JSON.parse(new TextDecoder().decode(written.get('adapter_config.json')))
-    const halves = { num_virtual_tokens: 1, num_transformer_submodules: null }
-    written.set('adapter_config.json', text(JSON.stringify(Object.assign({}, config, halves))))
-    expect(readPeftAdapter(written)).toMatchObject({ num_virtual_tokens: 1, rows: Float32Array.of(1, 2, 3) })
   })
 })
 
