@@ -1,14 +1,36 @@
 /**
- * The one interface the tuning loop needs of a model: embed, loss and gradient, score. A batch goes down once, a loss
- * and a gradient come back once. The weights never change. It knows nothing of optimizers, records or verbalizers.
+ * The one interface the tuning loop needs of a model: embed, encode, loss and gradient, score. A batch goes down once, a loss
+ * and gradients come back once. The weights never change. It knows nothing of optimizers, records or verbalizers.
+ *
+ * A model has a stack that makes the logits (all of a causal model; the decoder of an encoder-decoder) and may have an encoder in front,
+ * whose states that stack reads. Batches are right-padded: B rows, S positions of the stack, E of the encoder, H hidden size, W width of
+ * the encoder's states, L label slots a row. All arrays row-major.
  */
 import type { Counters, Device } from './engine'
 
-/**
- * A right-padded batch for a causal language model, `P text PAD` already assembled. B rows, S positions, H hidden size, L label
- * slots a row. All arrays row-major.
- */
-export interface CausalBatch {
+/** Which of a model's token embeddings. */
+export type Stack = 'encoder' | 'decoder'
+
+/** What an encoder reads. */
+export interface EncoderEmbeds {
+  readonly kind: 'embeds'
+  readonly sequence_length: number
+  /** [B,E]: 1 over virtual tokens and text, 0 over padding. */
+  readonly attention_mask: Int32Array
+  /** [B,E,H]: virtual tokens, then the text's embeddings, then anything at all over the padding. */
+  readonly inputs_embeds: Float32Array
+}
+
+/** What an encoder computed of it, kept for when it is asked again. */
+export interface EncoderStates {
+  readonly kind: 'states'
+  readonly sequence_length: number
+  readonly attention_mask: Int32Array
+  /** [B,E,W]. */
+  readonly hidden_states: Float32Array
+}
+
+export interface TokenBatch {
   readonly batch_size: number
   readonly sequence_length: number
   readonly label_length: number
@@ -22,13 +44,23 @@ export interface CausalBatch {
   readonly label_ids: Int32Array
   /** [B,L]: weight of each label in the loss (1 / labels in the step for a token mean); 0 in unused slots. */
   readonly label_weights: Float32Array
+  /** null: a causal model, which has none. */
+  readonly encoder: EncoderEmbeds | EncoderStates | null
+}
+
+/** First positions of every row whose gradient is wanted (the virtual tokens); 0: none. The encoder's needs its embeddings, not its states. */
+export interface GradientLengths {
+  readonly decoder: number
+  readonly encoder: number
 }
 
 export interface LossAndGradient {
   /** sum of label_weights * cross-entropy. */
   readonly loss: number
-  /** [B, gradient_length, H]: d loss / d inputs_embeds over the first positions of every row. */
+  /** [B, lengths.decoder, H]: d loss / d inputs_embeds over the first positions of every row. */
   readonly d_inputs_embeds: Float32Array
+  /** [B, lengths.encoder, H]: d loss / d encoder.inputs_embeds likewise. */
+  readonly d_encoder_inputs_embeds: Float32Array
 }
 
 export interface Scores {
@@ -39,19 +71,22 @@ export interface Scores {
 }
 
 export interface FrozenModel {
+  readonly kind: 'causal-lm' | 'seq2seq'
   readonly device: Device
   readonly hidden_size: number
-  /** Rows of the embedding table. */
+  /** Rows of the embedding table; the least of both where encoder and decoder have their own. */
   readonly vocab_size: number
-  /** Positions the model has, where its file or config says; virtual tokens count. */
+  /** Positions the model has, where its file or config says; virtual tokens count. Of an encoder-decoder: in either stack. */
   readonly max_positions: number | null
-  /** Standard deviation of the embedding table's entries. */
+  /** Standard deviation of the embedding table's entries (an encoder-decoder's: of the encoder's). */
   readonly embedding_std: number
-  /** Rows of the embedding table as the graph looks them up (before any scaling inside the model). [ids.length, H]. */
-  embed(ids: ArrayLike<number>): Float32Array
-  /** Gradient over the first `gradient_length` positions (the virtual tokens). */
-  lossAndGradient(batch: CausalBatch, gradient_length: number): Promise<LossAndGradient>
-  score(batch: CausalBatch): Promise<Scores>
+  /** Rows of a stack's embedding table as the graph looks them up (before any scaling inside the model). [ids.length, H]. */
+  embed(ids: ArrayLike<number>, stack: Stack): Float32Array
+  /** The encoder's states, [B,E,W]. @throws EngineError on a causal model */
+  encode(input: EncoderEmbeds, batch_size: number): Promise<Float32Array>
+  /** At least one of the lengths is above 0. */
+  lossAndGradient(batch: TokenBatch, lengths: GradientLengths): Promise<LossAndGradient>
+  score(batch: TokenBatch): Promise<Scores>
   counters(): Counters
   dispose(): Promise<void>
 }

@@ -1,16 +1,16 @@
 /**
- * FrozenModel over a cut ONNX graph and an engine: makes one program per kind of work and batch shape (training, scoring),
+ * FrozenModel over a cut ONNX graph and an engine: makes one program per kind of work and batch shape (training, scoring, encoding),
  * keeps the recently used ones loaded, and feeds them. It is the only place where graph meets engine; it knows nothing of prompts.
  */
-import type { CutModel } from '../graph/cut'
+import { ENCODER_STATES, type CutModel } from '../graph/cut'
 import { readEmbeddingRows, type Embedding } from '../graph/embedding'
 import { fuse } from '../graph/fuse'
 import { scoreProgram, trainingProgram } from '../graph/objective'
 import type { Program } from '../graph/program'
-import { specialize } from '../graph/specialize'
+import { specialize, specializeSeq2Seq, type HostPlan, type Specialized } from '../graph/specialize'
 import { elementCount } from '../graph/ir'
 import { EngineError, type Counters, type Device, type Engine, type Executable, type HostArray, type HostArrays } from './engine'
-import type { CausalBatch, FrozenModel, LossAndGradient, Scores } from './frozen-model'
+import type { EncoderEmbeds, FrozenModel, GradientLengths, LossAndGradient, Scores, Stack, TokenBatch } from './frozen-model'
 
 export interface GraphModelOptions {
   readonly cut: CutModel
@@ -28,6 +28,7 @@ export interface GraphModelOptions {
 
 interface Loaded {
   readonly executable: Executable
+  readonly host: HostPlan
   readonly bytes: number
 }
 
@@ -39,6 +40,7 @@ function programBytes(program: Program): number {
 }
 
 export class GraphModel implements FrozenModel {
+  readonly kind: 'causal-lm' | 'seq2seq'
   readonly device: Device
   readonly hidden_size: number
   readonly vocab_size: number
@@ -54,36 +56,57 @@ export class GraphModel implements FrozenModel {
 
   constructor(options: GraphModelOptions) {
     this.cut = options.cut
+    this.kind = options.cut.kind
     this.engine = options.engine
     this.device = options.engine.device
     this.hidden_size = options.cut.hidden_size
     this.vocab_size = options.cut.vocab_size
     const limits = [options.cut.max_positions, options.max_positions].filter((limit) => typeof limit === 'number')
     this.max_positions = limits.length === 0 ? null : Math.min(...limits)
-    this.embedding_std = embeddingStd(options.cut.embedding)
+    this.embedding_std = embeddingStd((options.cut.kind === 'causal-lm' ? options.cut : options.cut.encoder).embedding)
     this.simulateRounding = options.simulate_rounding ?? true
     this.budget = options.program_budget_bytes ?? 2 ** 30
   }
 
-  embed(ids: ArrayLike<number>): Float32Array {
-    return readEmbeddingRows(this.cut.embedding, ids)
+  embed(ids: ArrayLike<number>, stack: Stack): Float32Array {
+    const { cut } = this
+    return readEmbeddingRows(cut.kind === 'causal-lm' ? cut.embedding : cut[stack].embedding, ids)
   }
 
-  async lossAndGradient(batch: CausalBatch, gradient_length: number): Promise<LossAndGradient> {
+  async encode(input: EncoderEmbeds, batch_size: number): Promise<Float32Array> {
+    const { cut } = this
+    if (cut.kind === 'causal-lm') throw new EngineError('a causal model has no encoder')
+    const { sequence_length, attention_mask, inputs_embeds } = input
+    const loaded = await this.prepare(`encode ${batch_size}x${sequence_length}`, () => {
+      const { program, host } = specialize(cut.encoder, { batch_size, sequence_length, mask: 'fed', ...this.rounding })
+      return { program: fuse(program), host }
+    })
+    const feeds = new Map<string, HostArray>([['encoder_inputs_embeds', inputs_embeds], ...loaded.host.run({ attention_mask })])
+    return floats(await loaded.executable.run(feeds), ENCODER_STATES)
+  }
+
+  async lossAndGradient(batch: TokenBatch, lengths: GradientLengths): Promise<LossAndGradient> {
     const { label_length } = batch
-    const executable = await this.prepare(`train ${shapeKey(batch)} ${gradient_length}`, batch, (forward) =>
-      trainingProgram(forward, { label_length, gradient_length }),
-    )
-    const outputs = await executable.run(feeds(batch, { label_weights: batch.label_weights }))
+    const { decoder, encoder } = lengths
+    const outputs = await this.run(`train ${decoder},${encoder}`, batch, { label_weights: batch.label_weights }, (forward) => {
+      const gradient_lengths = {
+        ...(decoder > 0 && { inputs_embeds: decoder }),
+        ...(encoder > 0 && { encoder_inputs_embeds: encoder }),
+      }
+      return trainingProgram(forward, { label_length, gradient_lengths })
+    })
     const loss = floats(outputs, 'loss')[0]
     if (loss === undefined) throw new EngineError('the training program gave an empty loss')
-    return { loss, d_inputs_embeds: floats(outputs, 'd_inputs_embeds') }
+    return {
+      loss,
+      d_inputs_embeds: decoder > 0 ? floats(outputs, 'd_inputs_embeds') : NOTHING,
+      d_encoder_inputs_embeds: encoder > 0 ? floats(outputs, 'd_encoder_inputs_embeds') : NOTHING,
+    }
   }
 
-  async score(batch: CausalBatch): Promise<Scores> {
+  async score(batch: TokenBatch): Promise<Scores> {
     const { label_length } = batch
-    const executable = await this.prepare(`score ${shapeKey(batch)}`, batch, (forward) => scoreProgram(forward, { label_length }))
-    const outputs = await executable.run(feeds(batch, {}))
+    const outputs = await this.run('score', batch, {}, (forward) => scoreProgram(forward, { label_length }))
     const greedy = outputs.get('greedy_ids')
     if (!(greedy instanceof Int32Array)) throw new EngineError('greedy_ids is not int32')
     return { log_probabilities: floats(outputs, 'log_probabilities'), greedy_ids: greedy }
@@ -98,32 +121,59 @@ export class GraphModel implements FrozenModel {
     for (const key of [...this.loaded.keys()]) await this.drop(key)
   }
 
-  private async prepare(key: string, batch: CausalBatch, objective: (forward: Program) => Program): Promise<Executable> {
+  private get rounding() {
+    return { simulate_rounding: this.simulateRounding }
+  }
+
+  /** Runs a batch through the program that `objective` makes of the forward one. */
+  private async run(
+    what: string,
+    batch: TokenBatch,
+    extra: Readonly<Record<string, HostArray>>,
+    objective: (forward: Program) => Program,
+  ): Promise<HostArrays> {
+    const { executable, host } = await this.prepare(`${what} ${shapeKey(batch)}`, () => {
+      const forward = this.forward(batch)
+      return { program: objective(fuse(forward.program)), host: forward.host }
+    })
+    return executable.run(feeds(batch, host, extra))
+  }
+
+  /** The forward program for a batch's shape, up to all logits. */
+  private forward({ batch_size, sequence_length, encoder, inputs_embeds }: TokenBatch): Specialized {
+    const { cut, rounding } = this
+    if (cut.kind === 'causal-lm') {
+      if (encoder !== null) throw new EngineError('a causal model has no encoder')
+      // Right padding under a causal model: no label ever attends to padding, so the mask is all ones and folds into constants.
+      return specialize(cut, { batch_size, sequence_length, mask: 'ones', ...rounding })
+    }
+    if (encoder === null) throw new EngineError('an encoder-decoder needs what its encoder reads')
+    const encoder_length = encoder.sequence_length
+    if (encoder.kind === 'embeds') return specializeSeq2Seq(cut, { batch_size, sequence_length, encoder_length, ...rounding })
+    const width = encoder.hidden_states.length / (batch_size * encoder_length)
+    if (!Number.isInteger(width) || inputs_embeds.length === 0) throw new EngineError('encoder states of no whole width')
+    const states = { sequence_length: encoder_length, width }
+    return specialize(cut.decoder, { batch_size, sequence_length, mask: 'fed', encoder: states, ...rounding })
+  }
+
+  private async prepare(key: string, make: () => Specialized): Promise<Loaded> {
     const known = this.loaded.get(key)
     if (known !== undefined) {
       this.loaded.delete(key)
       this.loaded.set(key, known)
-      return known.executable
+      return known
     }
-    const { batch_size, sequence_length } = batch
-    // Right padding under a causal model: no label ever attends to padding, so the mask is all ones and folds into constants.
-    const { program } = specialize(this.cut, {
-      batch_size,
-      sequence_length,
-      mask: 'ones',
-      simulate_rounding: this.simulateRounding,
-    })
-    const prepared = objective(fuse(program))
-    const bytes = programBytes(prepared)
+    const { program, host } = make()
+    const bytes = programBytes(program)
     while (this.loadedBytes + bytes > this.budget) {
       const oldest = this.loaded.keys().next().value
       if (oldest === undefined) break
       await this.drop(oldest)
     }
-    const executable = await this.engine.load(prepared)
-    this.loaded.set(key, { executable, bytes })
+    const loaded = { executable: await this.engine.load(program), host, bytes }
+    this.loaded.set(key, loaded)
     this.loadedBytes += bytes
-    return executable
+    return loaded
   }
 
   private async drop(key: string): Promise<void> {
@@ -153,9 +203,12 @@ export function embeddingStd(embedding: Embedding): number {
   return Math.sqrt(Math.max(0, squares / values.length - mean * mean))
 }
 
-function shapeKey(batch: CausalBatch): string {
-  return `${batch.batch_size}x${batch.sequence_length}x${batch.label_length}`
+function shapeKey({ batch_size, sequence_length, label_length, encoder }: TokenBatch): string {
+  const stack = `${batch_size}x${sequence_length}x${label_length}`
+  return encoder === null ? stack : `${stack} ${encoder.kind} ${encoder.sequence_length}`
 }
+
+const NOTHING = new Float32Array(0)
 
 function floats(outputs: HostArrays, name: string): Float32Array {
   const values = outputs.get(name)
@@ -164,8 +217,8 @@ function floats(outputs: HostArrays, name: string): Float32Array {
 }
 
 /** Checks a batch against its own dimensions, so that a mistake is named here and not deep in a kernel. */
-function feeds(batch: CausalBatch, extra: Readonly<Record<string, HostArray>>): HostArrays {
-  const { batch_size, sequence_length, label_length } = batch
+function feeds(batch: TokenBatch, host: HostPlan, extra: Readonly<Record<string, HostArray>>): HostArrays {
+  const { batch_size, sequence_length, label_length, encoder } = batch
   const labels = elementCount([batch_size, label_length])
   const expected: readonly (readonly [string, HostArray, number])[] = [
     ['label_positions', batch.label_positions, labels],
@@ -176,15 +229,25 @@ function feeds(batch: CausalBatch, extra: Readonly<Record<string, HostArray>>): 
     if (array.length !== length)
       throw new EngineError(`${name} holds ${array.length} values, [${batch_size}, ${label_length}] needs ${length}`)
   }
-  if (batch.inputs_embeds.length % (batch_size * sequence_length) !== 0) {
-    throw new EngineError(
-      `inputs_embeds holds ${batch.inputs_embeds.length} values, not rows of [${batch_size}, ${sequence_length}]`,
-    )
-  }
-  return new Map<string, HostArray>([
+  checkRows('inputs_embeds', batch.inputs_embeds, batch_size, sequence_length)
+  const fed = new Map<string, HostArray>([
     ['inputs_embeds', batch.inputs_embeds],
     ['label_positions', batch.label_positions],
     ['label_ids', batch.label_ids],
     ...Object.entries(extra),
   ])
+  if (encoder === null) return fed
+  const [name, rows] =
+    encoder.kind === 'embeds'
+      ? (['encoder_inputs_embeds', encoder.inputs_embeds] as const)
+      : ([ENCODER_STATES, encoder.hidden_states] as const)
+  checkRows(name, rows, batch_size, encoder.sequence_length)
+  fed.set(name, rows)
+  for (const [input, array] of host.run({ attention_mask: encoder.attention_mask })) fed.set(input, array)
+  return fed
+}
+
+function checkRows(name: string, rows: HostArray, batch_size: number, length: number): void {
+  if (rows.length % (batch_size * length) === 0) return
+  throw new EngineError(`${name} holds ${rows.length} values, not rows of [${batch_size}, ${length}]`)
 }

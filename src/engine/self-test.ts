@@ -3,11 +3,11 @@
  * onnxruntime's on the untouched file; and, for reference files, loss and gradient with torch's. Knows nothing of tuning.
  */
 import * as v from 'valibot'
-import type { CutModel } from '../graph/cut'
+import { ENCODER_STATES, type CutGraph, type CutModel } from '../graph/cut'
 import { readEmbeddingRows } from '../graph/embedding'
 import { fuse } from '../graph/fuse'
 import { referenceProgram } from '../graph/objective'
-import { specialize } from '../graph/specialize'
+import { specialize, specializeSeq2Seq } from '../graph/specialize'
 import { EngineError, type Engine, type HostArray, type HostArrays } from './engine'
 import type { Program } from '../graph/program'
 
@@ -38,10 +38,35 @@ function floats(outputs: HostArrays, name: string): Float32Array {
   return values
 }
 
-/** Logits [1, ids.length, V] of the model on the engine. */
-export async function engineLogits(cut: CutModel, engine: Engine, ids: readonly number[]): Promise<Float32Array> {
-  const { program } = specialize(cut, { batch_size: 1, sequence_length: ids.length, mask: 'ones', simulate_rounding: true })
-  const feeds = new Map<string, HostArray>([['inputs_embeds', readEmbeddingRows(cut.embedding, ids)]])
+/** What a model reads in a self-test. `decoder` is read by a decoder alone, and behind what its encoder makes of `ids`. */
+export interface SelfTestInput {
+  readonly ids: readonly number[]
+  readonly decoder: readonly number[]
+}
+
+export const selfTestInput = ({ vocab_size }: CutModel): SelfTestInput => ({
+  ids: selfTestIds(vocab_size),
+  decoder: selfTestIds(vocab_size, 7),
+})
+
+/** Logits of the model on the engine: [1, ids.length, V], of an encoder-decoder [1, decoder.length, V]. */
+export async function engineLogits(cut: CutModel, engine: Engine, { ids, decoder }: SelfTestInput): Promise<Float32Array> {
+  const shared = { batch_size: 1, simulate_rounding: true }
+  if (cut.kind === 'causal-lm') {
+    const { program } = specialize(cut, { ...shared, sequence_length: ids.length, mask: 'ones' })
+    const feeds = new Map<string, HostArray>([['inputs_embeds', readEmbeddingRows(cut.embedding, ids)]])
+    return floats(await runOnce(engine, fuse(program), feeds), 'logits')
+  }
+  const { program, host } = specializeSeq2Seq(cut, {
+    ...shared,
+    sequence_length: decoder.length,
+    encoder_length: ids.length,
+  })
+  const feeds = new Map<string, HostArray>([
+    ['inputs_embeds', readEmbeddingRows(cut.decoder.embedding, decoder)],
+    ['encoder_inputs_embeds', readEmbeddingRows(cut.encoder.embedding, ids)],
+    ...host.run({ attention_mask: new Int32Array(ids.length).fill(1) }),
+  ])
   return floats(await runOnce(engine, fuse(program), feeds), 'logits')
 }
 
@@ -77,6 +102,8 @@ const ReferenceSchema = v.object({
   logits: numbers,
   grad: numbers,
   loss: v.number(),
+  /** A decoder's: encoder hidden states [2,5,W]. */
+  ehs: v.optional(numbers),
   /** Rows of the batch; the format of test/fixtures/README.md always has two. */
   batch_size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 2),
 })
@@ -92,38 +119,53 @@ export interface ReferenceCheck {
 const REFERENCE_TOLERANCE = 1e-4
 
 /**
- * Compares logits and d loss / d inputs_embeds with a reference file (test/fixtures/README.md describes the format).
+ * Compares logits and d loss / d inputs_embeds of a causal model, or of a decoder behind given encoder states, with a reference file
+ * (test/fixtures/README.md describes the format).
  * @throws EngineError when the text is no such file or does not fit the model
  */
-export async function checkReference(cut: CutModel, engine: Engine, text: string): Promise<ReferenceCheck> {
+export async function checkReference(cut: CutGraph, engine: Engine, text: string): Promise<ReferenceCheck> {
   const reference = parseReference(text)
-  const { batch_size, ids } = reference
+  const { batch_size, ids, ehs } = reference
   const sequence_length = ids.length / batch_size
   const positions = batch_size * sequence_length
+  const states = ehs && { sequence_length: ENCODER_POSITIONS, width: ehs.length / (batch_size * ENCODER_POSITIONS) }
   const fits =
     Number.isInteger(sequence_length) &&
     reference.am.length === positions &&
     reference.emb.length === positions * cut.hidden_size &&
-    reference.wt.length === positions * cut.vocab_size
+    reference.wt.length === positions * cut.vocab_size &&
+    (cut.role === 'decoder') === (states !== undefined && Number.isInteger(states.width))
   if (!fits)
     throw new EngineError(
       `the reference does not fit the model: hidden size ${cut.hidden_size}, vocabulary ${cut.vocab_size}, batch ${batch_size}`,
     )
-  const { program, host } = specialize(cut, { batch_size, sequence_length, mask: 'fed', simulate_rounding: true })
-  const outputs = await runOnce(
-    engine,
-    referenceProgram(fuse(program)),
-    new Map<string, HostArray>([
-      ['inputs_embeds', Float32Array.from(reference.emb)],
-      ['target_weights', Float32Array.from(reference.wt)],
-      ...host.run({ attention_mask: Int32Array.from(reference.am) }),
-    ]),
-  )
+  const { program, host } = specialize(cut, {
+    batch_size,
+    sequence_length,
+    mask: 'fed',
+    simulate_rounding: true,
+    ...(states && { encoder: states }),
+  })
+  const feeds = new Map<string, HostArray>([
+    ['inputs_embeds', Float32Array.from(reference.emb)],
+    ['target_weights', Float32Array.from(reference.wt)],
+  ])
+  if (ehs) feeds.set(ENCODER_STATES, Float32Array.from(ehs))
+  const mask = states ? lastMasked(batch_size) : Int32Array.from(reference.am)
+  for (const [name, array] of host.run({ attention_mask: mask })) feeds.set(name, array)
+  const outputs = await runOnce(engine, referenceProgram(fuse(program)), feeds)
   const logits_max_abs_diff = maxAbsDiff(floats(outputs, 'logits'), reference.logits)
   const largest = reference.grad.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   const gradient_max_rel_diff = maxAbsDiff(floats(outputs, 'd_inputs_embeds'), reference.grad) / largest
   const ok = logits_max_abs_diff <= REFERENCE_TOLERANCE && gradient_max_rel_diff <= REFERENCE_TOLERANCE
   return { logits_max_abs_diff, gradient_max_rel_diff, ok }
+}
+
+/** Encoder states in reference files have five positions, of which the last is masked. */
+const ENCODER_POSITIONS = 5
+
+function lastMasked(rows: number): Int32Array {
+  return Int32Array.from({ length: rows * ENCODER_POSITIONS }, (_, i) => Number(i % ENCODER_POSITIONS < ENCODER_POSITIONS - 1))
 }
 
 function parseReference(text: string): v.InferOutput<typeof ReferenceSchema> {

@@ -5,6 +5,7 @@
  * Names and shapes are PEFT's (tuners/multitask_prompt_tuning/model.py). n = num_virtual_tokens, M = the parts of the model
  * that get a prompt, d = hidden_size, T = num_tasks, r = num_ranks; everything row-major fp32.
  */
+import { taskPrompt } from '../library/multitask'
 import { FormatError } from './format-error'
 
 export type ModelKind = 'causal-lm' | 'seq2seq'
@@ -115,24 +116,11 @@ export function flattenPrompt(prompt: PromptTensors, task = 0): SingleTaskPrompt
     if (task !== 0) throw new FormatError(`task ${task}: a PROMPT_TUNING prompt has one task, 0`)
     return prompt
   }
-  const { kind, num_virtual_tokens, hidden_size, output_model_types, num_tasks, num_ranks } = prompt
+  const { kind, num_virtual_tokens, hidden_size, output_model_types, num_tasks } = prompt
   if (!Number.isSafeInteger(task) || task < 0 || task >= num_tasks) {
     throw new FormatError(`task ${task}: the prompt has tasks 0 to ${num_tasks - 1}`)
   }
-  const total = num_virtual_tokens * output_model_types.length
-  const cols = prompt.prefix_task_cols.subarray(task * total * num_ranks)
-  const rows = prompt.prefix_task_rows.subarray(task * num_ranks * hidden_size)
-  // Each product and sum rounded to fp32, ranks in order: with one rank that is torch's own result to the bit.
-  const prompt_embeddings = prompt.prompt_embeddings.map((value, index) => {
-    const row = Math.floor(index / hidden_size)
-    const column = index % hidden_size
-    let weight = 0
-    for (let rank = 0; rank < num_ranks; rank++) {
-      const product = Math.fround((cols[row * num_ranks + rank] ?? NaN) * (rows[rank * hidden_size + column] ?? NaN))
-      weight = Math.fround(weight + product)
-    }
-    return value * weight
-  })
+  const prompt_embeddings = taskPrompt(prompt, task)
   return { tuning_type: 'PROMPT_TUNING', kind, num_virtual_tokens, hidden_size, output_model_types, prompt_embeddings }
 }
 

@@ -2,7 +2,7 @@
  * Which ops a cut model is made of, and which of them nothing here can compute: said before training starts. It follows the same
  * rule as specialize.ts (a value depends on the embeddings unless an op only looks at its shape) and asks the same tables.
  */
-import type { CutModel } from './cut'
+import { deviceInputs, type CutGraph } from './cut'
 import { opKey } from './host/attributes'
 import { HOST_OPS } from './host/table'
 import type { Graph, Node } from './ir'
@@ -23,10 +23,10 @@ export interface Coverage {
 }
 
 /** A node within what was cut out may still be refused for its attributes: specialize says so, naming it. */
-export function coverage(cut: Pick<CutModel, 'graph' | 'inputs_embeds'>): Coverage {
+export function coverage(...graphs: readonly CutGraph[]): Coverage {
   const ops = new Map<string, number>()
   const unsupported: UnsupportedNode[] = []
-  visit(cut.graph, new Set([cut.inputs_embeds]), ops, unsupported)
+  for (const cut of graphs) visit(cut.graph, new Set(deviceInputs(cut)), ops, unsupported)
   return { ops: Object.fromEntries([...ops].sort(([a], [b]) => (a < b ? -1 : 1))), unsupported }
 }
 

@@ -1,8 +1,8 @@
 /**
- * The part of a model that is trained through: from the output of its embedding lookup to the logits, everything else pruned.
+ * The part of a model that is trained through: from the output of its embedding lookup to the logits, everything else pruned. An
+ * encoder-decoder is two such parts, whose seam is the encoder's states.
  *
- * It decides what kind of model a file is and refuses, by name, what can't be tuned. It knows no input shape yet
- * (specialize.ts) and does not look at single ops (coverage.ts).
+ * It refuses, by name, what can't be tuned. It knows no input shape yet (specialize.ts) and does not look at single ops (coverage.ts).
  */
 import { findEmbeddings, type Embedding } from './embedding'
 import { intAttribute } from './host/attributes'
@@ -12,8 +12,12 @@ import { inputRefusal } from './specialize/inputs'
 import { consumedNames, pruneTo } from './specialize/prune'
 import { toIntegers } from './tensor'
 
-/** A flat graph cut open at one value. */
+/** What a cut graph is of its model, which decides what it reads and what it gives. */
+export type CutRole = 'causal' | 'encoder' | 'decoder'
+
+/** A flat graph cut open at the output of its embedding lookup. */
 export interface CutGraph {
+  readonly role: CutRole
   /** Only what the output depends on, in execution order; the cut value is one of its inputs. */
   readonly graph: Graph
   /** Operator set version by domain. */
@@ -21,45 +25,106 @@ export interface CutGraph {
   readonly embedding: Embedding
   /** Name of the cut value, [batch, sequence, hidden_size]. */
   readonly inputs_embeds: string
-}
-
-export interface CutModel extends CutGraph {
-  readonly kind: 'causal-lm'
-  /** Name of the output, [batch, sequence, vocabulary]. */
-  readonly logits: string
+  /** Name of what it computes: logits [batch, sequence, vocabulary], or an encoder's states [batch, sequence, width]. */
+  readonly output: string
   readonly hidden_size: number
   /** Rows of the embedding table. */
   readonly vocab_size: number
   /** Rows of the learned position table, if the graph has one; virtual tokens count. */
   readonly max_positions: number | null
-  /** Numbers in the weights that embedding and logits depend on; a weight stored twice counts twice. */
+  /** Numbers in the weights that embedding and output depend on; a weight stored twice counts twice. */
   readonly parameters: number
 }
 
+export interface CutCausal extends CutGraph {
+  readonly kind: 'causal-lm'
+}
+
+/** An encoder and the decoder that reads its states, each cut at its own embedding lookup. */
+export interface CutSeq2Seq {
+  readonly kind: 'seq2seq'
+  readonly encoder: CutGraph
+  readonly decoder: CutGraph
+  /** Of both embedding tables. */
+  readonly hidden_size: number
+  readonly vocab_size: number
+  /** The least that encoder and decoder have. */
+  readonly max_positions: number | null
+  readonly parameters: number
+}
+
+export type CutModel = CutCausal | CutSeq2Seq
+
+/** What a decoder reads of the encoder, by ONNX input name. */
+export const ENCODER_STATES = 'encoder_hidden_states'
+
+/** The graphs of a model, in the order they run. */
+export const cutGraphs = (cut: CutModel): readonly CutGraph[] => (cut.kind === 'causal-lm' ? [cut] : [cut.encoder, cut.decoder])
+
+/** The graph that makes the logits. */
+export const logitsGraph = (cut: CutModel): CutGraph => (cut.kind === 'causal-lm' ? cut : cut.decoder)
+
+/** Inputs of the cut graph that are computed with on the device. */
+export const deviceInputs = ({ graph, inputs_embeds }: CutGraph): ReadonlySet<string> =>
+  new Set([inputs_embeds, ...graph.inputs.flatMap(({ name }) => (name === ENCODER_STATES ? [name] : []))])
+
 /** Inputs that tell what a graph is for, and why it is not tuned. */
 const FOREIGN_INPUTS: readonly (readonly [RegExp, string])[] = [
-  [/^encoder_/, 'it is the decoder of an encoder-decoder model, which is not supported yet'],
   [/^decoder_input_ids$/, 'it is an encoder-decoder model in one file, which is not supported'],
   [/^pixel_(values|mask)$|^image_/, 'it is a vision model'],
   [/^input_(features|values)$|^audio_/, 'it is a speech or audio model'],
   [/^inputs_embeds$/, 'it already takes inputs_embeds: its embedding table is in another file, which is not supported yet'],
 ]
+const ENCODER_INPUT = /^encoder_/
+const OUTPUTS: Readonly<Record<CutRole, string>> = { causal: 'logits', encoder: 'last_hidden_state', decoder: 'logits' }
 
 /**
- * Cuts a text-generation model at its embedding lookup.
+ * Cuts a causal language model at its embedding lookup.
  * @throws GraphError saying why this model can't be tuned, or where the graph is broken
  */
-export function cutModel(model: OnnxModel): CutModel {
-  const flat = inlineMerged(model)
-  refuseForeign(flat.graph)
-  const logits = 'logits'
-  const whole = pruneTo(flat.graph, logits)
-  const embedding = theEmbedding(whole)
-  const cut = cutGraph(flat, embedding, logits)
+export function cutModel(model: OnnxModel): CutCausal {
+  return { kind: 'causal-lm', ...cutGraphOf(model, 'causal') }
+}
+
+/**
+ * Cuts an encoder and its decoder, each at its embedding lookup.
+ * @throws GraphError as cutModel; or when the two do not fit together
+ */
+export function cutSeq2Seq(encoderModel: OnnxModel, decoderModel: OnnxModel): CutSeq2Seq {
+  const encoder = cutGraphOf(encoderModel, 'encoder')
+  const decoder = cutGraphOf(decoderModel, 'decoder')
+  if (!decoder.graph.inputs.some(({ name }) => name === ENCODER_STATES)) {
+    throw new GraphError(`this model can't be tuned: its decoder does not read '${ENCODER_STATES}'`)
+  }
+  if (encoder.hidden_size !== decoder.hidden_size) {
+    throw new GraphError(
+      `this model can't be tuned: embeddings of ${encoder.hidden_size} numbers in the encoder, ${decoder.hidden_size} in the decoder`,
+    )
+  }
+  const limits = [encoder.max_positions, decoder.max_positions].filter((limit) => limit !== null)
   return {
-    kind: 'causal-lm',
+    kind: 'seq2seq',
+    encoder,
+    decoder,
+    hidden_size: encoder.hidden_size,
+    vocab_size: Math.min(encoder.vocab_size, decoder.vocab_size),
+    max_positions: limits.length === 0 ? null : Math.min(...limits),
+    parameters: encoder.parameters + decoder.parameters,
+  }
+}
+
+/** One part of a model by itself. @throws GraphError as cutModel */
+export function cutGraphOf(model: OnnxModel, role: CutRole): CutGraph {
+  const flat = inlineMerged(model)
+  refuseForeign(flat.graph, role)
+  const output = OUTPUTS[role]
+  const whole = pruneTo(flat.graph, output)
+  const embedding = theEmbedding(whole)
+  const cut = cutGraph(flat, embedding, output)
+  return {
+    role,
     ...cut,
-    logits,
+    output,
     hidden_size: embedding.hidden_size,
     vocab_size: embedding.vocab_size,
     max_positions: maxPositions(cut.graph),
@@ -67,25 +132,30 @@ export function cutModel(model: OnnxModel): CutModel {
   }
 }
 
-function refuseForeign({ inputs, outputs }: Graph): void {
+function refuseForeign({ inputs, outputs }: Graph, role: CutRole): void {
   for (const { name } of inputs) {
     const found = FOREIGN_INPUTS.find(([pattern]) => pattern.test(name))
     if (found) throw new GraphError(`this model can't be tuned: ${found[1]} (input '${name}')`)
+    if (role !== 'decoder' && ENCODER_INPUT.test(name)) {
+      throw new GraphError(
+        `this model can't be tuned: it is the decoder of an encoder-decoder model, without its encoder (input '${name}')`,
+      )
+    }
   }
   if (!inputs.some(({ name }) => name === 'input_ids'))
     throw new GraphError(`this model can't be tuned: it has no input 'input_ids'`)
-  if (outputs.some(({ name }) => name === 'logits')) return
+  const wanted = OUTPUTS[role]
+  if (outputs.some(({ name }) => name === wanted)) return
   const names = outputs.map(({ name }) => `'${name}'`).join(', ')
-  throw new GraphError(
-    `this model can't be tuned: it has no output 'logits', only ${names || 'none'}; it is no language model, or only its encoder`,
-  )
+  const hint = role === 'causal' ? '; it is no language model, or only its encoder' : ''
+  throw new GraphError(`this model can't be tuned: it has no output '${wanted}', only ${names || 'none'}${hint}`)
 }
 
 function theEmbedding(graph: Graph): Embedding {
   const found = findEmbeddings(graph)
   const [first] = found
   if (!first)
-    throw new GraphError(`this model can't be tuned: input_ids reach the logits, but not through an embedding lookup known here`)
+    throw new GraphError(`this model can't be tuned: input_ids reach the output, but not through an embedding lookup known here`)
   const other = found.find(({ output }) => output !== first.output)
   if (!other) return first
   throw new GraphError(
@@ -94,10 +164,14 @@ function theEmbedding(graph: Graph): Embedding {
 }
 
 /** The graph from the embedding's output to `output`. */
-function cutGraph(model: OnnxModel, embedding: Embedding, output: string): CutGraph {
+function cutGraph(
+  model: OnnxModel,
+  embedding: Embedding,
+  output: string,
+): Pick<CutGraph, 'graph' | 'opsets' | 'embedding' | 'inputs_embeds'> {
   const graph = pruneTo(model.graph, output, embedding.output)
   for (const input of graph.inputs) {
-    const refusal = inputRefusal(input)
+    const refusal = input.name === ENCODER_STATES ? undefined : inputRefusal(input)
     if (refusal) throw new GraphError(`this model can't be tuned: ${refusal}`)
   }
   const cut = { name: embedding.output, dtype: embedding.dtype, dims: ['batch_size', 'sequence_length', embedding.hidden_size] }

@@ -329,7 +329,7 @@ describe('what cannot be differentiated', () => {
   it('refuses a loss the input has no influence on, and a seed of another shape', () => {
     const program = oneOp({ x: [2], z: [2] }, { op: 'Exp', name: 'e', inputs: ['z'], attrs: {} })
     expect(() => withGradient(program, 'y', 'x')).toThrow(GraphError)
-    const options = { seeds: new Map([['y', 'w']]), wrt: 'z', gradient: 'dz' }
+    const options = { seeds: new Map([['y', 'w']]), wrt: new Map([['z', 'dz']]) }
     expect(() => differentiate(oneOp({ z: [2], w: [3] }, { op: 'Exp', name: 'e', inputs: ['z'], attrs: {} }), options)).toThrow(
       /shape/,
     )

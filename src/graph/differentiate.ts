@@ -1,5 +1,5 @@
 /**
- * Differentiation as a transformation: appends to a Program the ops that compute the gradient of one of its inputs, from the gradients
+ * Differentiation as a transformation: appends to a Program the ops that compute the gradients of some of its inputs, from the gradients
  * of some of its values (reverse mode, one VJP rule per op). The result is an ordinary Program with no tape. Nothing is computed
  * for constants; forward values the backward half needs are referred to by name, and dead or repeated ops are cleaned away.
  *
@@ -17,30 +17,30 @@ export { differentiable } from './vjp'
 export interface DifferentiateOptions {
   /** The gradients that are known: value -> the value that holds d loss / d that value, of the same shape. */
   readonly seeds: ReadonlyMap<string, string>
-  /** The program input the gradient is wanted of. */
-  readonly wrt: string
-  /** Name of the output that holds it, of the same shape; added to the program's outputs. */
-  readonly gradient: string
+  /** The program inputs gradients are wanted of, each with the name of the output that is to hold it (of the same shape). */
+  readonly wrt: ReadonlyMap<string, string>
 }
 
 /**
- * @throws GraphError listing by op and node name what has no VJP, before anything is emitted; or when no seed depends on `wrt`
+ * @throws GraphError listing by op and node name what has no VJP, before anything is emitted; or when no seed depends on one of `wrt`
  */
 export function differentiate(program: Program, options: DifferentiateOptions): Program {
-  const { seeds, wrt, gradient } = options
+  const { seeds, wrt } = options
+  const sources = [...wrt.keys()]
   const view = new ProgramView(program)
   for (const [value, seed] of seeds) {
     if (!sameDims(view.dims(value), view.dims(seed)))
       throw new GraphError(`the gradient '${seed}' has not the shape of '${value}'`)
   }
-  const onPath = pathOps(view, seeds.keys(), wrt)
-  const missing = withoutVjp(onPath, view.dependents([wrt]))
+  const dependent = view.dependents(sources)
+  const onPath = pathOps(view, seeds.keys(), dependent)
+  const missing = withoutVjp(onPath, dependent)
   if (missing.length > 0) {
     throw new GraphError(`no gradient through ${missing.map(({ op, name, why }) => `${op} '${name}'${why}`).join(', ')}`)
   }
 
   const builder = new ProgramBuilder(program, true)
-  const pass = new BackwardPass(builder, view.dependents([wrt]))
+  const pass = new BackwardPass(builder, dependent)
   for (const [value, seed] of seeds) if (pass.needs(value)) pass.add(value, seed)
   for (const op of onPath.toReversed()) {
     const [first, ...others] = op.outputs
@@ -50,12 +50,14 @@ export function differentiate(program: Program, options: DifferentiateOptions): 
     const dy = first === undefined ? undefined : pass.total(first)
     if (dy !== undefined) applyVjp(op, dy, pass)
   }
-  builder.label = gradient
-  const total = pass.total(wrt)
-  if (total === undefined)
-    throw new GraphError(`'${wrt}' has no influence on ${[...seeds.keys()].map((s) => `'${s}'`).join(', ')}`)
-  builder.outputAs(pass.dense(total, view.dims(wrt)), gradient)
-  return builder.finish([...program.outputs, gradient])
+  for (const [source, gradient] of wrt) {
+    builder.label = gradient
+    const total = pass.total(source)
+    if (total === undefined)
+      throw new GraphError(`'${source}' has no influence on ${[...seeds.keys()].map((s) => `'${s}'`).join(', ')}`)
+    builder.outputAs(pass.dense(total, view.dims(source)), gradient)
+  }
+  return builder.finish([...program.outputs, ...wrt.values()])
 }
 
 /** An op on the path to be differentiated that has no rule. `why` adds what is special about the place, or is empty. */
@@ -68,7 +70,8 @@ export interface MissingVjp {
 /** What stands in the way of d `value` / d `wrt`: empty when it can be computed. */
 export function missingVjps(program: Program, value: string, wrt: string): MissingVjp[] {
   const view = new ProgramView(program)
-  return withoutVjp(pathOps(view, [value], wrt), view.dependents([wrt]))
+  const dependent = view.dependents([wrt])
+  return withoutVjp(pathOps(view, [value], dependent), dependent)
 }
 
 function withoutVjp(ops: readonly Op[], dependent: ReadonlySet<string>): MissingVjp[] {
@@ -79,9 +82,8 @@ function withoutVjp(ops: readonly Op[], dependent: ReadonlySet<string>): Missing
   })
 }
 
-/** The ops, in order, through which `wrt` reaches one of `targets`. */
-function pathOps(view: ProgramView, targets: Iterable<string>, wrt: string): Op[] {
-  const dependent = view.dependents([wrt])
+/** The ops, in order, through which what `dependent` depends on reaches one of `targets`. */
+function pathOps(view: ProgramView, targets: Iterable<string>, dependent: ReadonlySet<string>): Op[] {
   const wanted = new Set(targets)
   const path: Op[] = []
   for (const op of view.program.ops.toReversed()) {

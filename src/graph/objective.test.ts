@@ -117,7 +117,7 @@ describe('trainingProgram', () => {
           const given = labels(L, seed)
           const feeds = noiseFor(forward, seed)
           const expected = expectedFrom(forward, feeds, L, given)
-          const program = trainingProgram(forward, { label_length: L, gradient_length: P })
+          const program = trainingProgram(forward, { label_length: L, gradient_lengths: { inputs_embeds: P } })
           expect(program.outputs).toEqual(['loss', 'd_inputs_embeds'])
           const actual = evaluateProgram(program, new Map([...feeds, ...Object.entries(given)]))
           expect(relativeError(actual.get('loss'), expected.get('loss'))).toBeLessThan(TOLERANCE)
@@ -133,7 +133,7 @@ describe('trainingProgram', () => {
   it('fused and unfused agree, and with central differences', () => {
     const forward = transformer({ flat: true })
     const feeds = new Map<string, ArrayLike<number>>([...noiseFor(forward, 3), ...Object.entries(labels(3, 2))])
-    const shape = { label_length: 3, gradient_length: S }
+    const shape = { label_length: 3, gradient_lengths: { inputs_embeds: S } }
     const [plain, fused] = [trainingProgram(forward, shape), trainingProgram(fuse(forward), shape)]
     const gradient = evaluateProgram(plain, feeds).get('d_inputs_embeds')
     expect(relativeError(evaluateProgram(fused, feeds).get('d_inputs_embeds'), gradient)).toBeLessThan(1e-6)
@@ -143,7 +143,7 @@ describe('trainingProgram', () => {
 
   it.each(styles)('computes logits, and the last MLP, at label rows only: %s', (_, style) => {
     const L = 2
-    const program = trainingProgram(fuse(transformer(style)), { label_length: L, gradient_length: 1 })
+    const program = trainingProgram(fuse(transformer(style)), { label_length: L, gradient_lengths: { inputs_embeds: 1 } })
     const dims = program.ops.flatMap((op) => op.outputs.map((name) => program.values.get(name)?.dims ?? []))
     expect(dims.some((shape) => shape.at(-1) === V && shape.includes(S))).toBe(false)
     // Of the two MLPs, one is as wide as the sequence (forward, and its gradient), the other as the labels.
@@ -159,14 +159,14 @@ describe('trainingProgram', () => {
   })
 
   it('takes the first positions before the last steps of the gradient', () => {
-    const program = trainingProgram(fuse(transformer()), { label_length: 2, gradient_length: 1 })
+    const program = trainingProgram(fuse(transformer()), { label_length: 2, gradient_lengths: { inputs_embeds: 1 } })
     const last = program.ops.filter(({ op }) => op === 'RMSNormGrad').at(-1)
     expect(program.values.get(last?.outputs[0] ?? '')?.dims).toEqual([B, 1, H])
   })
 
   it('q8 with rounding: the head moves, layers before it keep all rows; only the gradient of what depends is made', () => {
     const forward = fuse(transformer({ quantized: true }))
-    const program = trainingProgram(forward, { label_length: 2, gradient_length: 2 })
+    const program = trainingProgram(forward, { label_length: 2, gradient_lengths: { inputs_embeds: 2 } })
     const products = program.ops
       .filter(({ op }) => op === 'DynamicQuantizedMatMul')
       .map((op) => program.values.get(op.outputs[0] ?? '')?.dims)
@@ -177,7 +177,7 @@ describe('trainingProgram', () => {
   })
 
   it('computes nothing for weights', () => {
-    const program = trainingProgram(transformer(), { label_length: 2, gradient_length: S })
+    const program = trainingProgram(transformer(), { label_length: 2, gradient_lengths: { inputs_embeds: S } })
     for (const op of program.ops) {
       if (op.op === 'MatMul') expect(op.attrs.transA && program.constants.has(op.inputs[1] ?? '')).toBe(false)
     }
@@ -293,8 +293,10 @@ function at2<T>(list: readonly T[], i: number): T {
 describe('what is refused', () => {
   const forward = transformer()
   it('lengths that are not possible', () => {
-    expect(() => trainingProgram(forward, { label_length: 0, gradient_length: 1 })).toThrow(/label_length is 0/)
-    expect(() => trainingProgram(forward, { label_length: 1, gradient_length: S + 1 })).toThrow(/1 to 5/)
+    expect(() => trainingProgram(forward, { label_length: 0, gradient_lengths: { inputs_embeds: 1 } })).toThrow(
+      /label_length is 0/,
+    )
+    expect(() => trainingProgram(forward, { label_length: 1, gradient_lengths: { inputs_embeds: S + 1 } })).toThrow(/1 to 5/)
     expect(() => scoreProgram(forward, { label_length: 1.5 })).toThrow(/label_length/)
   })
   it('programs without logits or inputs_embeds, or with names taken', () => {
@@ -309,6 +311,8 @@ describe('what is refused', () => {
   it('a model whose logits do not depend on its embeddings', () => {
     const b = programWith({ inputs_embeds: [B, S, H], other: [B, S, V] })
     b.outputAs(b.unary('Tanh', 'other'), 'logits')
-    expect(() => trainingProgram(b.finish(['logits']), { label_length: 1, gradient_length: 1 })).toThrow(/no influence/)
+    expect(() => trainingProgram(b.finish(['logits']), { label_length: 1, gradient_lengths: { inputs_embeds: 1 } })).toThrow(
+      /no influence/,
+    )
   })
 })

@@ -1,6 +1,7 @@
 /**
  * From a model's forward Program to the programs that are run: the loss of labels with its gradient, scores of labels, and the dense
- * loss of reference files. All take `inputs_embeds` [B,S,H] and the forward program's other inputs, as they are.
+ * loss of reference files. All take `inputs_embeds` [B,S,H] (of the stack that makes the logits: a causal model, or a decoder) and the
+ * forward program's other inputs, as they are.
  *
  * It knows what is computed of the logits, not what labels mean: prompts, batching and optimizers are others' business.
  */
@@ -12,7 +13,11 @@ import { restrictRows } from './restrict-rows'
 
 const LOGITS = 'logits'
 const EMBEDS = 'inputs_embeds'
-const GRADIENT = 'd_inputs_embeds'
+/** Inputs that gradients can be asked of: the program's own, and that of the encoder joined in front of it. */
+const EMBEDS_INPUTS = [EMBEDS, 'encoder_inputs_embeds'] as const
+export type EmbedsInput = (typeof EMBEDS_INPUTS)[number]
+/** The output that holds an input's gradient. */
+export const gradientOf = (input: EmbedsInput): string => `d_${input}`
 
 export interface ScoreShape {
   /** Label slots of each row, L. */
@@ -20,8 +25,8 @@ export interface ScoreShape {
 }
 
 export interface TrainingShape extends ScoreShape {
-  /** Positions from the first whose gradient is returned, P (the virtual tokens). 1..S. */
-  readonly gradient_length: number
+  /** Positions from the first whose gradient is returned, P (the virtual tokens), 1..S, by the input they are of. At least one input. */
+  readonly gradient_lengths: Readonly<Partial<Record<EmbedsInput, number>>>
 }
 
 /**
@@ -42,21 +47,29 @@ export function scoreProgram(forward: Program, { label_length }: ScoreShape): Pr
  * Cross-entropy of labels and its gradient: the program a tuning step runs.
  *
  * Inputs: those of `scoreProgram`; label_weights [B,L] (0 in unused slots).
- * Outputs: loss [] = sum(label_weights * -log softmax(logits at label_positions)[label_ids]); d_inputs_embeds [B,P,H], its gradient over
- * the first P positions of every row.
- * @throws GraphError as `scoreProgram`; when P is not in 1..S; or naming the ops no gradient flows through
+ * Outputs: loss [] = sum(label_weights * -log softmax(logits at label_positions)[label_ids]); for every input in
+ * `gradient_lengths` its gradient over the first P positions of every row, [B,P,H], named d_ and the input's name.
+ * @throws GraphError as `scoreProgram`; when a P is not in 1..S; or naming the ops no gradient flows through
  */
-export function trainingProgram(forward: Program, { label_length, gradient_length }: TrainingShape): Program {
-  const { builder, logits, ids, batch, sequence } = labelRows(forward, label_length)
-  if (!Number.isInteger(gradient_length) || gradient_length < 1 || gradient_length > sequence) {
-    throw new GraphError(`gradient_length is ${gradient_length}; it has to be 1 to ${sequence}, the sequence length`)
+export function trainingProgram(forward: Program, { label_length, gradient_lengths }: TrainingShape): Program {
+  const wanted = EMBEDS_INPUTS.flatMap((input) => {
+    const length = gradient_lengths[input]
+    return length === undefined ? [] : [{ input, length }]
+  })
+  for (const { input, length } of wanted) {
+    const sequence = forward.inputs.includes(input) ? (forward.values.get(input)?.dims[1] ?? 0) : 0
+    if (!Number.isInteger(length) || length < 1 || length > sequence) {
+      throw new GraphError(`gradient_length of ${input} is ${length}; it has to be 1 to ${sequence}, the sequence length`)
+    }
   }
+  const { builder, logits, ids, batch } = labelRows(forward, label_length)
   const weights = builder.input('label_weights', { dtype: 'float32', dims: [batch, label_length] })
   const inputs = [logits, ids, weights]
   const outputs = ['loss', builder.fresh('d_logits')]
   builder.emitAll({ op: 'SoftmaxCrossEntropy', name: 'loss', inputs, attrs: {} }, outputs)
-  const whole = withGradient(builder, logits, outputs, 'loss')
-  return firstRows(whole, gradient_length)
+  const embeds = wanted.map(({ input }) => input)
+  const whole = withGradient(builder, logits, outputs, embeds, 'loss')
+  return wanted.reduce((program, { input, length }) => firstRows(program, gradientOf(input), length), whole)
 }
 
 /**
@@ -72,7 +85,7 @@ export function referenceProgram(forward: Program): Program {
   const weights = builder.input('target_weights', { dtype: 'float32', dims })
   const outputs = ['loss', builder.fresh('d_logits')]
   builder.emitAll({ op: 'WeightedLogSoftmax', name: 'loss', inputs: [LOGITS, weights], attrs: {} }, outputs)
-  return withGradient(builder, LOGITS, outputs, 'loss', LOGITS)
+  return withGradient(builder, LOGITS, outputs, [EMBEDS], 'loss', LOGITS)
 }
 
 /** Dims of logits and inputs_embeds, checked. */
@@ -90,7 +103,7 @@ function shapesOf(forward: Program): { logits: readonly number[]; embeds: readon
 
 /** The forward program up to the logits of the label positions, [B,L,V], with the inputs that say which those are. */
 function labelRows(forward: Program, label_length: number) {
-  const [batch = 0, sequence = 0] = shapesOf(forward).logits
+  const [batch = 0] = shapesOf(forward).logits
   if (!Number.isInteger(label_length) || label_length < 1)
     throw new GraphError(`label_length is ${label_length}; it has to be 1 or more`)
   const labels = { dtype: 'int32', dims: [batch, label_length] } as const
@@ -108,35 +121,42 @@ function labelRows(forward: Program, label_length: number) {
     select: (into, x) => into.emit({ op: 'GatherRows', name: into.label, inputs: [x, positions], attrs: {} }),
   })
   const ids = builder.input('label_ids', labels)
-  return { builder, logits: value, ids, batch, sequence }
+  return { builder, logits: value, ids, batch }
 }
 
 /** Closes a program with a loss, whose gradient of the logits is the second of `lossOutputs`, and differentiates it. */
-function withGradient(builder: ProgramBuilder, logits: string, lossOutputs: readonly string[], ...outputs: string[]): Program {
+function withGradient(
+  builder: ProgramBuilder,
+  logits: string,
+  lossOutputs: readonly string[],
+  inputs: readonly EmbedsInput[],
+  ...outputs: string[]
+): Program {
   const seed = lossOutputs[1] ?? ''
   // The logits and their gradient are outputs until it is used, so that clean-up keeps them.
   const program = builder.finish([...new Set([...outputs, logits, seed])])
-  const whole = differentiate(program, { seeds: new Map([[logits, seed]]), wrt: EMBEDS, gradient: GRADIENT })
-  return { ...whole, outputs: [...outputs, GRADIENT] }
+  const wrt = new Map(inputs.map((input) => [input, gradientOf(input)]))
+  const whole = differentiate(program, { seeds: new Map([[logits, seed]]), wrt })
+  return { ...whole, outputs: [...outputs, ...wrt.values()] }
 }
 
-/** d_inputs_embeds cut to the first positions, as early in the backward half as can be. */
-function firstRows(program: Program, length: number): Program {
-  const whole = new ProgramView(program).dims(GRADIENT)
+/** A gradient cut to the first positions, as early in the backward half as can be. */
+function firstRows(program: Program, gradient: string, length: number): Program {
+  const whole = new ProgramView(program).dims(gradient)
   if (whole[1] === length) return new ProgramBuilder(program, true).finish(program.outputs)
   // The name is free for the cut gradient once the whole one has another.
-  const full = `${GRADIENT}~whole`
-  const rename = (name: string) => (name === GRADIENT ? full : name)
+  const full = `${gradient}~whole`
+  const rename = (name: string) => (name === gradient ? full : name)
   const { builder, value } = restrictRows(
     {
       ...program,
       ops: program.ops.map((op) => ({ ...op, inputs: op.inputs.map(rename), outputs: op.outputs.map(rename) })),
-      outputs: program.outputs.filter((name) => name !== GRADIENT),
+      outputs: program.outputs.filter((name) => name !== gradient),
       values: new Map([...program.values].map(([name, type]) => [rename(name), type])),
     },
     full,
     { rows: length, select: (into, x) => into.slice(x, 1, 0, length) },
   )
-  builder.outputAs(value, GRADIENT)
+  builder.outputAs(value, gradient)
   return builder.finish(program.outputs)
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { evaluateProgram } from '../../test/support/evaluate-program'
 import { floats, ints, model, node, tensor } from '../../test/support/onnx'
-import { cutModel, type CutModel } from './cut'
+import { cutModel, type CutCausal } from './cut'
 import { readEmbeddingRows } from './embedding'
 import type { Graph, Node, OnnxModel, Tensor } from './ir'
 import { readModel } from './read'
@@ -18,7 +18,7 @@ const key = (batch_size: number, sequence_length: number, mask: 'ones' | 'fed' =
   return { batch_size, sequence_length, mask, simulate_rounding: false }
 }
 
-function logits(cut: CutModel, batch: number, length: number): Float64Array {
+function logits(cut: CutCausal, batch: number, length: number): Float64Array {
   const { program } = specialize(cut, key(batch, length))
   validateProgram(program)
   const ids = Array.from({ length: batch * length }, (_, i) => (i * 7 + 3) % cut.vocab_size)

@@ -6,15 +6,25 @@ import * as v from 'valibot'
 
 export type FieldGroup = 'model' | 'prompt' | 'sequence' | 'training' | 'validation' | 'run'
 
-/** What a person reads beside a field. */
+/** Holds while the field at `path` has one of these values (for a list: holds one of them). */
+export interface Condition {
+  readonly path: string
+  readonly values: readonly string[]
+}
+
+/** What a person reads beside a field, and when the form offers it. */
 export interface About {
   readonly label: string
   readonly help: string
   readonly group: FieldGroup
   /** Basic fields are in the form, advanced ones behind "Advanced". */
   readonly level: 'basic' | 'advanced'
-  /** Shown only while the field at `path` has one of these values. */
-  readonly shown_when?: { readonly path: string; readonly values: readonly string[] }
+  /** Shown only while all of these hold. */
+  readonly shown_when?: readonly Condition[]
+  /** Options that are offered only while their condition holds; the others always are. */
+  readonly options_when?: Readonly<Record<string, Condition>>
+  /** Other names of options that a job file may use: alias -> option. */
+  readonly aliases?: Readonly<Record<string, string>>
 }
 
 export type FieldValue = string | number | boolean | null | readonly string[]
@@ -22,8 +32,8 @@ export type FieldValue = string | number | boolean | null | readonly string[]
 /** One field as the form needs it; `path` is dotted, as in `tuning_config.num_virtual_tokens`. */
 export interface Field extends About {
   readonly path: string
-  /** `text` is free text, `choices` a list out of `options`. */
-  readonly type: 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'choices'
+  /** `text` is free text, `choices` a list out of `options`, `prompt` the name of a prompt in the library. */
+  readonly type: 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'choices' | 'prompt'
   /** undefined: required. */
   readonly default: FieldValue | undefined
   /** The form may leave it empty (null). */
@@ -40,6 +50,25 @@ export interface Field extends About {
 }
 
 export type FieldInfo = Omit<Field, 'path'>
+
+/** The value of another field, by path. */
+export type Lookup = (path: string) => unknown
+
+const holds = ({ path, values }: Condition, valueOf: Lookup): boolean => {
+  const value = valueOf(path)
+  return (Array.isArray(value) ? value : [value]).some((one) => values.includes(String(one)))
+}
+
+/** Whether the form shows a field, given the other fields' values. */
+export const isShown = (field: Field, valueOf: Lookup): boolean =>
+  (field.shown_when ?? []).every((condition) => holds(condition, valueOf))
+
+/** The options of a choice that make sense with the other fields' values. A value may still be another one: checkJob says so. */
+export const offeredOptions = (field: Field, valueOf: Lookup): readonly string[] =>
+  (field.options ?? []).filter((option) => {
+    const condition = field.options_when?.[option]
+    return condition === undefined || holds(condition, valueOf)
+  })
 
 const INFO = new WeakMap<object, FieldInfo>()
 
@@ -66,8 +95,18 @@ const positive = v.pipe(v.number(), v.finite(), v.gtValue(0))
 export const requiredText = (about: About) =>
   described(v.pipe(v.string(), v.regex(/\S/)), { ...about, type: 'text', default: undefined, accepted: 'text that is not empty' })
 
-export const text = (fallback: string, about: About) =>
-  described(v.optional(v.string(), fallback), { ...about, type: 'text', default: fallback, accepted: 'text' })
+/** @param accepted what may be in it, where a rule (rules.ts) asks for more than text */
+export const text = (fallback: string, about: About, accepted = 'text') =>
+  described(v.optional(v.string(), fallback), { ...about, type: 'text', default: fallback, accepted })
+
+/** The id or name of a prompt in the library; empty: none. */
+export const promptName = (about: About) =>
+  described(v.optional(v.string(), ''), {
+    ...about,
+    type: 'prompt',
+    default: '',
+    accepted: 'the id or name of a prompt in the library',
+  })
 
 export const flag = (fallback: boolean, about: About) =>
   described(v.optional(v.boolean(), fallback), { ...about, type: 'boolean', default: fallback, accepted: 'true or false' })
@@ -145,15 +184,37 @@ export const optionalChoice = <const O extends readonly string[]>(options: O, ab
     accepted: `null or one of ${listed(options)}`,
   })
 
-/** A list of distinct options, at least one. */
-export const choices = <const O extends readonly [string, ...string[]]>(options: O, fallback: O[number][], about: About) => {
-  const distinct = (items: O[number][]): boolean => new Set(items).size === items.length
-  const list = v.pipe(v.array(v.picklist(options)), v.minLength(1), v.check(distinct))
-  return described(v.optional(list, fallback), {
+/** A list of distinct options, in the order of `options` however they are given. */
+const distinctOf = <const O extends readonly string[]>(options: O, least: number) => {
+  // One check of the whole list: a hostile one must not become a million issues.
+  const known: ReadonlySet<unknown> = new Set(options)
+  const fits = (list: unknown): boolean =>
+    Array.isArray(list) &&
+    list.length >= least &&
+    list.length <= options.length &&
+    new Set(list).size === list.length &&
+    list.every((item) => known.has(item))
+  const inOrder = (items: O[number][]): O[number][] => options.filter((option: O[number]) => items.includes(option))
+  return v.pipe(v.custom<O[number][]>(fits), v.transform(inOrder))
+}
+
+/** A list of options, each at most once. It may be empty. */
+export const choices = <const O extends readonly string[]>(options: O, fallback: O[number][], about: About) =>
+  described(v.optional(distinctOf(options, 0), fallback), {
     ...about,
     type: 'choices',
     default: fallback,
     options,
-    accepted: `a list of ${listed(options)}`,
+    accepted: `a list of any of ${listed(options)}, each once`,
   })
-}
+
+/** A list of at least one option, or null: what suits the model. */
+export const optionalChoices = <const O extends readonly string[]>(options: O, about: About) =>
+  described(v.optional(v.nullable(distinctOf(options, 1)), null), {
+    ...about,
+    type: 'choices',
+    default: null,
+    nullable: true,
+    options,
+    accepted: `null or a list of one or more of ${listed(options)}, each once`,
+  })

@@ -2,8 +2,9 @@
  * The job file: one JSON document that is a job plus its data and a name. It is what `npm run tune -- JOB.json` reads. Paths are
  * left as they are; whoever reads the files parses them with parseRecords.
  */
-import { checkJob, isObject, show } from './check-job'
-import type { Checked, Problem } from './check-job'
+import { checkJob } from './check-job'
+import { isObject, show, showKey } from './json-value'
+import type { Checked, Problem } from './problem'
 import type { Job } from './parameters'
 import { recordsFromObjects } from './records'
 import type { ColumnMapping, ParsedRecords } from './records'
@@ -22,9 +23,57 @@ export interface JobFile {
   readonly columns: ColumnMapping | null
 }
 
-export type CheckedJobFile = Checked<{ readonly file: JobFile }>
+/** What could be read of a wrong job file, so that more of it can be checked at once. */
+export interface PartOfJobFile {
+  /** With stand-ins for what is wrong. */
+  readonly job: Job | null
+  readonly train: DataSource | null
+  readonly validation: DataSource | null
+  readonly columns: ColumnMapping | null
+}
+
+export type CheckedJobFile = Checked<{ readonly file: JobFile }, { readonly rest: PartOfJobFile }>
 
 const ACCEPTED = 'the path of a .json, .jsonl, .csv or .tsv file, or a list of records'
+
+/** The keys a job file has besides those of the job, for the docs. */
+export const JOB_FILE_KEYS: readonly {
+  readonly key: string
+  readonly accepted: string
+  readonly default: string
+  readonly help: string
+}[] = [
+  {
+    key: 'train',
+    accepted: `${ACCEPTED}`,
+    default: 'required',
+    help: 'The examples to learn from. A path is relative to the job file. A record is `{"input": ..., "output": ...}`, `{"text": ..., "labels": [...]}`, or has the columns that `columns` names; with several tasks also a `"task"`.',
+  },
+  {
+    key: 'validation',
+    accepted: `a number from 0 to 0.9, ${ACCEPTED}`,
+    default: '0.2',
+    help: 'The share of the training examples to hold out (see Validation below), or examples of their own.',
+  },
+  {
+    key: 'columns',
+    accepted: '`{"input": ..., "output": ..., "task": ...}`, the last one optional',
+    default: 'null',
+    help: 'What the columns are called in every data file and inline record, where they are not called so.',
+  },
+  {
+    key: 'name',
+    accepted: 'text that is not empty',
+    default: 'null',
+    help: 'Name of the finished prompt. null: the reader chooses one.',
+  },
+  {
+    key: 'lr',
+    accepted: 'as `learning_rate`',
+    default: '',
+    help: 'Another name of `learning_rate`. Both with different values is an error.',
+  },
+]
 
 function dataSource(
   field: string,
@@ -57,30 +106,50 @@ function dataSource(
 
 function columnMapping(value: unknown, problems: Problem[]): ColumnMapping | null {
   if (value === undefined || value === null) return null
-  if (isObject(value) && typeof value.input === 'string' && typeof value.output === 'string' && Object.keys(value).length === 2) {
-    return { input: value.input, output: value.output }
+  const { input, output, task, ...others } = isObject(value) ? value : {}
+  const unknown = Object.keys(others)[0]
+  if (typeof input === 'string' && typeof output === 'string' && unknown === undefined) {
+    if (task === undefined || task === null || typeof task === 'string')
+      return { input, output, ...(task === undefined ? {} : { task }) }
   }
+  const what = unknown === undefined ? show(value) : `the key "${showKey(unknown)}"`
   problems.push({
     field: 'columns',
-    message: `${show(value)} is not accepted; give {"input": "its column", "output": "its column"}`,
+    message: `${what} is not accepted; give {"input": "its column", "output": "its column"}, and "task" where records have one`,
   })
   return null
+}
+
+/** `validation` where it is neither a share nor left out. */
+function validationSource(
+  value: unknown,
+  columns: ColumnMapping | null,
+  problems: Problem[],
+  notices: string[],
+): DataSource | null {
+  if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) {
+    problems.push({ field: 'validation', message: `${show(value)} is text; give the number ${Number(value)}, or ${ACCEPTED}` })
+    return null
+  }
+  return dataSource('validation', value, columns, problems, notices)
 }
 
 /** Checks a parsed job file (the JSON value, not its text). All problems at once; nothing throws. */
 export function parseJobFile(json: unknown): CheckedJobFile {
   if (!isObject(json)) {
+    const message = `${show(json)} is not accepted; give an object with train and base_model`
     return {
       ok: false,
-      problems: [{ field: 'job', message: `${show(json)} is not accepted; give an object with train and base_model` }],
+      problems: [{ field: 'job', message }],
+      rest: { job: null, train: null, validation: null, columns: null },
     }
   }
-  const { name, train, validation, columns, ...rest } = json
+  const { name, train, validation, columns, ...fields } = json
   const problems: Problem[] = []
   const notices: string[] = []
-  // A number is the share to hold out, which is the job's own field.
-  const share = typeof validation === 'number' || validation === undefined
-  const checked = checkJob(share && validation !== undefined ? { ...rest, validation } : rest)
+  // A number is the share to hold out, which is the job's own field; null is that field's default.
+  const own = typeof validation === 'number' || validation === undefined || validation === null
+  const checked = checkJob(typeof validation === 'number' ? { ...fields, validation } : fields)
   if (checked.ok) notices.push(...checked.notices)
   else problems.push(...checked.problems)
 
@@ -88,15 +157,14 @@ export function parseJobFile(json: unknown): CheckedJobFile {
     problems.push({ field: 'name', message: `${show(name)} is not accepted; give text that is not empty` })
   }
   const mapping = columnMapping(columns, problems)
-  const trainSource = dataSource('train', train, mapping, problems, notices)
-  const validationSource = share || validation === null ? null : dataSource('validation', validation, mapping, problems, notices)
-  if (!checked.ok || problems.length > 0 || trainSource === null) return { ok: false, problems }
-  const file = {
-    name: typeof name === 'string' ? name : null,
-    job: checked.job,
-    train: trainSource,
-    validation: validationSource,
+  const data = {
+    train: dataSource('train', train, mapping, problems, notices),
+    validation: own ? null : validationSource(validation, mapping, problems, notices),
     columns: mapping,
   }
+  if (!checked.ok || problems.length > 0 || data.train === null) {
+    return { ok: false, problems, rest: { job: checked.ok ? checked.job : checked.rest, ...data } }
+  }
+  const file = { ...data, train: data.train, name: typeof name === 'string' ? name : null, job: checked.job }
   return { ok: true, file, notices }
 }

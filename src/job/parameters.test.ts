@@ -1,131 +1,20 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkJob } from './check-job'
-import { parseJobFile } from './job-file'
-import { nearest } from './nearest'
-import { fields, JOB_KEYS, TUNING_CONFIG_KEYS } from './parameters'
-import { renderVerbalizer, verbalizerProblem } from './verbalizer'
+import { isShown, offeredOptions } from './field'
+import { fields, JOB_KEYS, SOURCE_METHODS, TUNING_CONFIG_KEYS } from './parameters'
 
 const problemsOf = (json: unknown): Record<string, string> => {
   const checked = checkJob(json)
   return checked.ok ? {} : Object.fromEntries(checked.problems.map(({ field, message }) => [field, message]))
 }
-const jobOf = (json: unknown) => {
-  const checked = checkJob(json)
-  if (!checked.ok) throw new Error(JSON.stringify(checked.problems))
-  return checked
-}
-
-describe('checkJob', () => {
-  test('fills in every default, and the result checks to itself', () => {
-    const { job, notices } = jobOf({ base_model: 'a/b' })
-    expect(notices).toEqual([])
-    expect(job).toMatchObject({ num_epochs: 20, learning_rate: 'auto', batch_size: 8, seed: 73, validation: 0.2, preset: null })
-    expect(job.tuning_config).toMatchObject({
-      num_virtual_tokens: 20,
-      prompt_tuning_init_method: 'RANDOM',
-      random_scale: 'embedding',
-    })
-    expect(jobOf(job).job).toEqual(job)
-    const caikit = jobOf({ base_model: 'a/b', preset: 'caikit' }).job
-    expect(jobOf(caikit).job).toEqual(caikit)
-  })
-
-  test('lists all problems at once, each with its field, value and what is accepted', () => {
-    const problems = problemsOf({
-      num_epochs: 0,
-      batch_size: 'eight',
-      seed: 2 ** 32,
-      device: 'cuda:0',
-      learning_rate: -1,
-      tuning_type: 'MULTITASK_PROMPT_TUNING',
-      verbalizer: 'Label: {{output}}',
-      tuning_config: { num_virtual_tokens: 1.5, prompt_tuning_init_method: 'AVERAGE_SOURCE', output_model_types: ['ENCODER'] },
-    })
-    expect(problems.base_model).toMatch(/missing/)
-    expect(problems.num_epochs).toMatch(/^0 is not accepted; give a whole number from 1/)
-    expect(problems.batch_size).toMatch(/"eight".*whole number/)
-    expect(problems.seed).toMatch(/4294967296.*0 to 4294967295/)
-    expect(problems.device).toMatch(/"cuda:0".*"webgpu"/)
-    expect(problems.learning_rate).toMatch(/-1.*"auto" or a number above 0/)
-    expect(problems.tuning_type).toMatch(/one of "PROMPT_TUNING"/)
-    expect(problems.verbalizer).toMatch(/answer/)
-    expect(problems['tuning_config.num_virtual_tokens']).toMatch(/1.5/)
-    expect(problems['tuning_config.prompt_tuning_init_method']).toMatch(/AVERAGE_SOURCE.*"RANDOM", "TEXT", "SAMPLE_VOCAB"/)
-    expect(problems['tuning_config.output_model_types']).toMatch(/ENCODER.*"DECODER"/)
-    expect(Object.keys(problems)).toHaveLength(11)
-  })
-
-  test('names the nearest key, and the right place of a misplaced one', () => {
-    const problems = problemsOf({
-      base_model: 'm',
-      num_epoch: 3,
-      num_virtual_tokens: 4,
-      train: [],
-      tuning_config: { random_scales: 'unit', seed: 1 },
-    })
-    expect(problems.num_epoch).toMatch(/num_epochs/)
-    expect(problems.num_virtual_tokens).toMatch(/tuning_config\.num_virtual_tokens/)
-    expect(problems.train).toMatch(/job file/)
-    expect(problems['tuning_config.random_scales']).toMatch(/tuning_config\.random_scale$/)
-    expect(problems['tuning_config.seed']).toMatch(/outside/)
-    expect(nearest('Learning-Rate', ['lr', 'learning_rate'])).toBe('learning_rate')
-  })
-
-  test('lr is learning_rate', () => {
-    expect(jobOf({ base_model: 'm', lr: 0.1 }).job.learning_rate).toBe(0.1)
-    expect(jobOf({ base_model: 'm', lr: 0.1, learning_rate: 0.1 }).job.learning_rate).toBe(0.1)
-    expect(problemsOf({ base_model: 'm', lr: 0.1, learning_rate: 0.2 }).lr).toMatch(/0.1.*0.2/)
-    expect(problemsOf({ base_model: 'm', lr: 0 }).learning_rate).toMatch(/above 0/)
-  })
-
-  test('the caikit preset stands in for defaults only', () => {
-    const { job } = jobOf({ base_model: 'm', preset: 'caikit', accumulate_steps: 4, tuning_config: { num_virtual_tokens: 8 } })
-    expect(job).toMatchObject({ learning_rate: 0.3, accumulate_steps: 4, weight_decay: 0.01 })
-    expect(job.tuning_config).toMatchObject({ num_virtual_tokens: 8, random_scale: 'unit' })
-    expect(problemsOf({ base_model: 'm', preset: 'kaikit' }).preset).toMatch(/"caikit"/)
-  })
-
-  test('TEXT needs its text, which is otherwise ignored with a notice', () => {
-    const field = 'tuning_config.prompt_tuning_init_text'
-    expect(
-      problemsOf({ base_model: 'm', tuning_config: { prompt_tuning_init_method: 'TEXT', prompt_tuning_init_text: ' ' } })[field],
-    ).toMatch(/TEXT/)
-    expect(jobOf({ base_model: 'm', tuning_config: { prompt_tuning_init_text: 'x' } }).notices[0]).toMatch(/ignored/)
-    // Also beside problems of other fields.
-    expect(problemsOf({ num_epochs: -1, tuning_config: { prompt_tuning_init_method: 'TEXT' } })).toHaveProperty([field])
-  })
-
-  test('multitask fields and bfloat16 are noticed', () => {
-    const { job, notices } = jobOf({ base_model: 'm', torch_dtype: 'bfloat16', tuning_config: { num_ranks: 2 } })
-    expect(job.torch_dtype).toBe('float32')
-    expect(notices.join(' ')).toMatch(/num_ranks.*bfloat16/)
-  })
-
-  test('any JSON in, no exception', () => {
-    const known = fields().map((field) => field.path.split('.').at(-1) ?? '')
-    const near = fc.dictionary(
-      fc.oneof(fc.constantFrom(...known, 'lr', 'tuning_config', '__proto__', 'constructor'), fc.string()),
-      fc.jsonValue(),
-    )
-    const nested = fc.tuple(near, near).map(([job, tuning_config]) => ({ ...job, tuning_config }))
-    fc.assert(
-      fc.property(fc.oneof(fc.jsonValue(), fc.anything(), near, nested), (json) => {
-        const checked = checkJob(json)
-        if (checked.ok) expect(checkJob(checked.job).ok).toBe(true)
-        else expect(checked.problems.length).toBeGreaterThan(0)
-        parseJobFile(json)
-      }),
-      { numRuns: 2000 },
-    )
-  })
-})
 
 test('fields describe the schema: defaults and bounds are what it accepts', () => {
   expect(fields().length).toBe(JOB_KEYS.length - 1 + TUNING_CONFIG_KEYS.length)
   const put = (path: string, value: unknown): unknown => {
     const [first = '', second] = path.split('.')
-    return { base_model: 'm', ...(second === undefined ? { [first]: value } : { [first]: { [second]: value } }) }
+    // Some bounds can only be reached with the multitask tuning type.
+    const base = { base_model: 'm', tuning_type: 'MULTITASK_PROMPT_TUNING' }
+    return { ...base, ...(second === undefined ? { [first]: value } : { [first]: { [second]: value } }) }
   }
   for (const field of fields()) {
     expect(field.label + field.help, field.path).toMatch(/\S/)
@@ -138,54 +27,62 @@ test('fields describe the schema: defaults and bounds are what it accepts', () =
       if (field.max !== null) expect([wrong(field.max), wrong(field.max + 1)], field.path).toEqual([false, true])
     }
     for (const option of field.options ?? []) {
-      if (field.type === 'choice' && option !== 'TEXT') expect(wrong(option), field.path).toBe(false)
+      // Ways to start that need another field besides are tested with the rules.
+      const alone = field.path !== 'tuning_config.prompt_tuning_init_method' || !['TEXT', ...SOURCE_METHODS].includes(option)
+      if (field.type === 'choice' && alone) expect(wrong(option), field.path).toBe(false)
     }
     if (field.options) expect(wrong('no such option'), field.path).toBe(true)
   }
 })
 
-describe('parseJobFile', () => {
-  const base = { base_model: 'm' }
-  test('paths and inline records', () => {
-    const parsed = parseJobFile({ ...base, name: 'n', train: 'data/train.csv', validation: [{ text: 'a', labels: ['b', 'c'] }] })
-    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
-    expect(parsed.file.train).toEqual({ kind: 'path', path: 'data/train.csv' })
-    expect(parsed.file.validation).toMatchObject({ kind: 'inline', records: { examples: [{ input: 'a', output: 'b,c' }] } })
-    expect(parsed.file.name).toBe('n')
-  })
-  test('validation may be a share; records of other shapes are named', () => {
-    const parsed = parseJobFile({
-      ...base,
-      train: [{ q: 'a', a: 'b' }, { q: '' }],
-      validation: 0.5,
-      columns: { input: 'q', output: 'a' },
-    })
-    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems))
-    expect(parsed.file.job.validation).toBe(0.5)
-    expect(parsed.file.validation).toBeNull()
-    expect(parsed.notices[0]).toMatch(/record 2.*"q" is empty/)
-  })
-  test('problems of data and job come together', () => {
-    const parsed = parseJobFile({ num_epochs: 0, train: [], validation: {}, name: 3, columns: 'x' })
-    expect(parsed.ok ? [] : parsed.problems.map(({ field }) => field).sort()).toEqual(
-      ['base_model', 'columns', 'name', 'num_epochs', 'train', 'validation'].sort(),
-    )
-  })
-})
+describe('what the form shows', () => {
+  const METHOD = 'tuning_config.prompt_tuning_init_method'
+  const shown = (values: Record<string, unknown>): string[] => {
+    const valueOf = (path: string): unknown =>
+      path in values ? values[path] : fields().find((field) => field.path === path)?.default
+    return fields().flatMap((field) => (isShown(field, valueOf) ? [field.path.replace('tuning_config.', '')] : []))
+  }
 
-describe('verbalizer', () => {
-  test('one pass, literal', () => {
-    expect(renderVerbalizer('a {{input}} b {{input}}', '$& {{input}} $1')).toBe('a $& {{input}} $1 b $& {{input}} $1')
-    expect(renderVerbalizer('{{{input}}}', 'x')).toBe('{x}')
-    expect(renderVerbalizer('{{}} {{foo bar}} {{other}}', 'x')).toBe('{{}} {{foo bar}} {{other}}')
-    fc.assert(fc.property(fc.string(), (input) => renderVerbalizer('<{{input}}>', input) === `<${input}>`))
+  test('a field whose conditions all hold', () => {
+    const plain = shown({})
+    expect(plain).toContain('random_scale')
+    for (const hidden of ['num_tasks', 'num_ranks', 'prompt_tuning_init_text', 'prompt_tuning_init_source_model'])
+      expect(plain).not.toContain(hidden)
+    const exact = { tuning_type: 'MULTITASK_PROMPT_TUNING', [METHOD]: 'EXACT_SOURCE_TASK' }
+    expect(shown(exact)).toEqual(
+      expect.arrayContaining(['num_tasks', 'num_ranks', 'prompt_tuning_init_source_model', 'prompt_tuning_init_task']),
+    )
+    // Both conditions, not one of them.
+    expect(shown({ ...exact, tuning_type: 'PROMPT_TUNING' })).not.toContain('prompt_tuning_init_task')
+    // A condition on a list holds for any of its items.
+    expect(plain).toEqual(expect.arrayContaining(['few_shot_examples', 'baseline_text_prompt']))
+    expect(shown({ baselines: ['UNTUNED', 'FEW_SHOT'] })).toContain('few_shot_examples')
+    expect(shown({ baselines: ['UNTUNED', 'FEW_SHOT'] })).not.toContain('baseline_text_prompt')
   })
-  test('problems say what to write', () => {
-    expect(verbalizerProblem('Tweet: {{input}} Label:')).toBeNull()
-    expect(verbalizerProblem('{{ input }}')).toMatch(/write \{\{input\}\}/)
-    expect(verbalizerProblem('{{input}} {{output}}')).toMatch(/answer/)
-    expect(verbalizerProblem('{{Input}}')).toMatch(/\{\{Input\}\}/)
-    expect(verbalizerProblem('no placeholder')).toMatch(/does not hold \{\{input\}\}/)
-    expect(verbalizerProblem('')).toMatch(/does not hold/)
+
+  test('every option offered for a tuning type is accepted with it, and no other source method is', () => {
+    const field = fields().find(({ path }) => path === METHOD)
+    if (!field) throw new Error(METHOD)
+    for (const tuning_type of ['PROMPT_TUNING', 'MULTITASK_PROMPT_TUNING']) {
+      const offered = offeredOptions(field, (path) => (path === 'tuning_type' ? tuning_type : undefined))
+      for (const method of field.options ?? []) {
+        const tuning_config = {
+          prompt_tuning_init_method: method,
+          prompt_tuning_init_text: 'text',
+          prompt_tuning_init_source_model: 'source',
+        }
+        expect(METHOD in problemsOf({ base_model: 'm', tuning_type, tuning_config }), method).toBe(!offered.includes(method))
+      }
+    }
+  })
+
+  test('conditions and aliases name fields and options there are', () => {
+    const byPath = new Map(fields().map((field) => [field.path, field]))
+    for (const field of fields()) {
+      for (const { path, values } of [...(field.shown_when ?? []), ...Object.values(field.options_when ?? {})])
+        for (const value of values) expect(byPath.get(path)?.options, field.path).toContain(value)
+      for (const option of [...Object.keys(field.options_when ?? {}), ...Object.values(field.aliases ?? {})])
+        expect(field.options, field.path).toContain(option)
+    }
   })
 })

@@ -1,54 +1,20 @@
 /**
  * The one schema of a tuning job: names as in caikit-nlp's "Prompt Tuning Parameters", with type, default, range and help.
  * It drives the form (`fields`), the job file, the command line and the docs. It knows nothing of models or devices; what one
- * field means for another is in check-job.ts.
+ * field means for another is in rules.ts.
  */
 import * as v from 'valibot'
 import { autoOrPositive, choice, choices, flag, infoOf, integer, number, optionalChoice, optionalInteger } from './field'
 import { optionalPositive, requiredText, text } from './field'
-import type { Field } from './field'
+import type { Condition, Field } from './field'
+import { SOURCE_METHODS, startsFrom, TuningConfigSchema } from './tuning-config'
+
+export { SOURCE_METHODS, TuningConfigSchema }
 
 /** Far beyond any sensible job, near enough that a slip of the finger can't ask for endless work. */
 const MANY = 1_000_000
 
-export const TuningConfigSchema = v.object({
-  num_virtual_tokens: integer(
-    20,
-    { min: 1, max: 10_000 },
-    {
-      label: 'Virtual tokens',
-      help: 'How many trainable rows stand in front of the text. 8 to 20 are usually enough; more than 100 rarely help.',
-      group: 'prompt',
-      level: 'basic',
-    },
-  ),
-  prompt_tuning_init_method: choice(['RANDOM', 'TEXT', 'SAMPLE_VOCAB'], 'RANDOM', {
-    label: 'Start from',
-    help: 'What the virtual tokens are before training: random numbers, the embeddings of a text that describes the task, or those of tokens drawn from the vocabulary.',
-    group: 'prompt',
-    level: 'basic',
-  }),
-  prompt_tuning_init_text: text('', {
-    label: 'Starting text',
-    help: 'Its tokens become the first virtual tokens, repeated or cut to their number. Say what the task is, as you would to a person.',
-    group: 'prompt',
-    level: 'basic',
-    shown_when: { path: 'tuning_config.prompt_tuning_init_method', values: ['TEXT'] },
-  }),
-  random_scale: choice(['embedding', 'unit'], 'embedding', {
-    label: 'Random scale',
-    help: "How far RANDOM numbers spread: like the model's own embeddings, or with standard deviation 1 as PEFT draws them (often far too wide).",
-    group: 'prompt',
-    level: 'advanced',
-    shown_when: { path: 'tuning_config.prompt_tuning_init_method', values: ['RANDOM'] },
-  }),
-  output_model_types: choices(['DECODER'], ['DECODER'], {
-    label: 'Prompt goes to',
-    help: 'Which part of the model gets the virtual tokens. A causal language model has only a decoder.',
-    group: 'prompt',
-    level: 'advanced',
-  }),
-})
+const comparesWith = (baseline: string): Condition => ({ path: 'baselines', values: [baseline] })
 
 export const JobSchema = v.object({
   base_model: requiredText({
@@ -63,9 +29,9 @@ export const JobSchema = v.object({
     group: 'model',
     level: 'advanced',
   }),
-  tuning_type: choice(['PROMPT_TUNING'], 'PROMPT_TUNING', {
+  tuning_type: choice(['PROMPT_TUNING', 'MULTITASK_PROMPT_TUNING'], 'PROMPT_TUNING', {
     label: 'Tuning type',
-    help: 'PROMPT_TUNING learns one prompt for one task.',
+    help: 'PROMPT_TUNING learns one prompt for one task. MULTITASK_PROMPT_TUNING learns a prompt that several tasks share and a small factor for each, or adapts such a prompt to a new task.',
     group: 'prompt',
     level: 'advanced',
   }),
@@ -111,12 +77,16 @@ export const JobSchema = v.object({
       level: 'basic',
     },
   ),
-  verbalizer: text('{{input}}', {
-    label: 'Template',
-    help: 'The text the model reads for an example; {{input}} stands for its input. Nothing is added between it and the answer, so end it the way the answer should follow, e.g. "Tweet: {{input}} Label:".',
-    group: 'sequence',
-    level: 'basic',
-  }),
+  verbalizer: text(
+    '{{input}}',
+    {
+      label: 'Template',
+      help: 'The text the model reads for an example; {{input}} stands for its input. Nothing is added between it and the answer, so end it the way the answer should follow, e.g. "Tweet: {{input}} Label:".',
+      group: 'sequence',
+      level: 'basic',
+    },
+    'text that holds {{input}} and no other placeholder',
+  ),
   max_source_length: integer(
     256,
     { min: 1, max: MANY },
@@ -223,12 +193,47 @@ export const JobSchema = v.object({
     group: 'training',
     level: 'advanced',
   }),
-  optimizer: choice(['adamw'], 'adamw', {
+  optimizer: choice(['adamw', 'adafactor'], 'adamw', {
     label: 'Optimizer',
-    help: 'What turns gradients into steps.',
+    help: 'What turns gradients into steps: adamw, or adafactor as in the paper that introduced prompt tuning.',
     group: 'training',
     level: 'advanced',
   }),
+  source_prompt_base: text(
+    '',
+    {
+      label: 'Source prompt folder',
+      help: 'The folder that the source prompt is looked up in: what its name in the library starts with. Empty: the whole library.',
+      group: 'prompt',
+      level: 'advanced',
+      shown_when: [startsFrom(...SOURCE_METHODS)],
+    },
+    'a folder inside the library, or ""',
+  ),
+  baselines: choices(['UNTUNED', 'TEXT_PROMPT', 'FEW_SHOT'], ['UNTUNED', 'TEXT_PROMPT', 'FEW_SHOT'], {
+    label: 'Compare with',
+    help: 'What the tuned prompt is measured against on the held-out rows: the model as it is (UNTUNED), with an instruction in words in front (TEXT_PROMPT), or with solved examples in front (FEW_SHOT).',
+    group: 'validation',
+    level: 'advanced',
+  }),
+  baseline_text_prompt: text('', {
+    label: 'Instruction to compare with',
+    help: 'The words put in front of the source for TEXT_PROMPT. Empty: the starting text, if there is one; without either that comparison is left out.',
+    group: 'validation',
+    level: 'advanced',
+    shown_when: [comparesWith('TEXT_PROMPT')],
+  }),
+  few_shot_examples: integer(
+    4,
+    { min: 1, max: 64 },
+    {
+      label: 'Solved examples',
+      help: 'How many training examples FEW_SHOT puts in front; fewer where they do not fit.',
+      group: 'validation',
+      level: 'advanced',
+      shown_when: [comparesWith('FEW_SHOT')],
+    },
+  ),
 })
 
 export type Job = v.InferOutput<typeof JobSchema>

@@ -4,13 +4,18 @@
  */
 
 interface Preset {
+  /** What it changes that is no field, in a sentence. */
+  readonly besides: string
   readonly job: Readonly<Record<string, unknown>>
   readonly tuning_config: Readonly<Record<string, unknown>>
 }
 
-const PRESETS: Readonly<Record<string, Preset>> = {
+/** By name; what they stand in for is documented from here. */
+export const PRESETS: Readonly<Record<string, Preset>> = {
   /** The real defaults of caikit_nlp/modules/text_generation/peft_prompt_tuning.py (its docstring says otherwise). */
   caikit: {
+    besides:
+      'It also builds sequences, weighs the batches of an accumulation and counts the steps of the schedule as caikit-nlp does.',
     job: {
       num_epochs: 20,
       learning_rate: 0.3,

@@ -76,8 +76,8 @@ export class PromptLibrary {
 }
 
 export function summaryOf(record: PromptRecord): PromptSummary {
-  const { rows, ...summary } = record
-  void rows
+  const { rows, prefix_task_cols, prefix_task_rows, ...summary } = record
+  void [rows, prefix_task_cols, prefix_task_rows]
   return summary
 }
 

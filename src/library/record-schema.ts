@@ -10,6 +10,8 @@ import type {
   EpochRecord,
   Evaluation,
   Metrics,
+  MultitaskShape,
+  OutputModelType,
   PromptRecord,
   PromptSummary,
   StepRecord,
@@ -24,10 +26,34 @@ const real = v.custom<number>((input) => typeof input === 'number', 'Expected a 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 
-export const MetricsSchema: Schema<Metrics> = v.object({ loss: real, exact_match: real, label_accuracy: v.nullable(real) })
+/** Measures that older records lack. */
+const newer = v.optional(v.nullable(real), null)
 
-const prediction = v.object({ input: text, expected: text, predicted: text, exact: v.boolean() })
-export const EvaluationSchema: Schema<Evaluation> = v.object({ metrics: MetricsSchema, predictions: v.array(prediction) })
+export const MetricsSchema: Schema<Metrics> = v.pipe(
+  v.object({
+    loss: real,
+    perplexity: v.optional(real),
+    exact_match: real,
+    label_accuracy: v.nullable(real),
+    macro_f1: newer,
+    rouge_l: newer,
+    token_f1: newer,
+  }),
+  v.transform((metrics) => ({ ...metrics, perplexity: metrics.perplexity ?? Math.exp(metrics.loss) })),
+)
+
+const prediction = v.object({
+  input: text,
+  expected: text,
+  predicted: text,
+  exact: v.boolean(),
+  task: v.optional(v.nullable(text), null),
+})
+export const EvaluationSchema: Schema<Evaluation> = v.object({
+  metrics: MetricsSchema,
+  predictions: v.array(prediction),
+  tasks: v.optional(v.array(v.object({ task: text, rows: count, metrics: MetricsSchema })), []),
+})
 
 export const StepRecordSchema: Schema<StepRecord> = v.object({
   step: count,
@@ -52,6 +78,8 @@ export const TuneReportSchema: Schema<TuneReport> = v.object({
   epochs: v.array(EpochRecordSchema),
   best_epoch: count,
   baseline: v.nullable(EvaluationSchema),
+  text_prompt: v.optional(v.nullable(EvaluationSchema), null),
+  few_shot: v.optional(v.nullable(EvaluationSchema), null),
   tuned: v.nullable(EvaluationSchema),
   counters: v.object({ dispatches: real, submits: real, buffers_created: real, live_tensors: real }),
   peak_memory_bytes: real,
@@ -69,6 +97,17 @@ export const BaseModelRefSchema: Schema<BaseModelRef> = v.object({
   vocab_size: positive,
 })
 
+const multitask: Schema<MultitaskShape> = v.pipe(
+  v.object({ num_tasks: positive, num_ranks: positive, task_names: v.array(text) }),
+  v.check(({ num_tasks, task_names }) => task_names.length === num_tasks, 'Expected a name for every task'),
+)
+
+// Records made before there was a choice are of causal models.
+const output_model_types: Schema<readonly OutputModelType[]> = v.optional(
+  v.pipe(v.array(v.picklist(['ENCODER', 'DECODER'])), v.minLength(1), v.maxLength(2)),
+  ['DECODER'],
+)
+
 const summaryEntries = {
   id: v.pipe(text, v.minLength(1)),
   name: text,
@@ -77,23 +116,53 @@ const summaryEntries = {
   base_model: BaseModelRefSchema,
   job: v.nullable(JobSchema),
   num_virtual_tokens: positive,
+  output_model_types,
+  multitask: v.optional(v.nullable(multitask), null),
   report: v.nullable(TuneReportSchema),
 }
 
 export const PromptSummarySchema: Schema<PromptSummary> = v.object(summaryEntries)
 
-/** With the rows: their number must be num_virtual_tokens * hidden_size, all finite. */
+const tensor = v.pipe(
+  v.instance(Float32Array),
+  v.check((values) => values.every(Number.isFinite), 'Expected finite values'),
+)
+const noTensor = () => new Float32Array(0)
+
+/** With the tensors: as long as the sizes say, all finite. */
 export const PromptRecordSchema: Schema<PromptRecord> = v.pipe(
-  v.object({ ...summaryEntries, rows: v.instance(Float32Array) }),
+  v.object({
+    ...summaryEntries,
+    rows: tensor,
+    prefix_task_cols: v.optional(tensor, noTensor),
+    prefix_task_rows: v.optional(tensor, noTensor),
+  }),
+  v.forward(
+    v.check((record) => record.rows.length === sizesOf(record).rows, 'Expected a row for every virtual token'),
+    ['rows'],
+  ),
   v.forward(
     v.check(
-      (record) => record.rows.length === record.num_virtual_tokens * record.base_model.hidden_size,
-      'Expected num_virtual_tokens * hidden_size values',
+      (record) => record.prefix_task_cols.length === sizesOf(record).cols,
+      'Expected num_ranks values for every task and row',
     ),
-    ['rows'],
+    ['prefix_task_cols'],
   ),
   v.forward(
-    v.check((record) => record.rows.every(Number.isFinite), 'Expected finite values'),
-    ['rows'],
+    v.check(
+      (record) => record.prefix_task_rows.length === sizesOf(record).taskRows,
+      'Expected num_ranks * hidden_size values for every task',
+    ),
+    ['prefix_task_rows'],
   ),
 )
+
+function sizesOf({ output_model_types, num_virtual_tokens, base_model, multitask }: PromptSummary) {
+  const N = output_model_types.length * num_virtual_tokens
+  const { num_tasks, num_ranks } = multitask ?? { num_tasks: 0, num_ranks: 0 }
+  return {
+    rows: N * base_model.hidden_size,
+    cols: num_tasks * N * num_ranks,
+    taskRows: num_tasks * num_ranks * base_model.hidden_size,
+  }
+}

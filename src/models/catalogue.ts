@@ -1,10 +1,14 @@
 /**
  * The models the form offers: the embedded ones, served from our own origin, and a few small ones of the hub. Any other hub id may be
- * typed as well. Sizes are those of the file that model_dtype "auto" takes.
+ * typed as well. Sizes are about those of the files that model_dtype "auto" takes (seq2seq: both files together).
  */
+
+import type { ModelKind } from './config'
 
 export interface CatalogueModel {
   readonly id: string
+  /** A causal model goes on with the text; an encoder-decoder (seq2seq) reads it all, then answers. */
+  readonly kind: ModelKind
   readonly embedded: boolean
   readonly label: string
   /** What it is good for, in a sentence. */
@@ -20,6 +24,7 @@ export interface CatalogueModel {
 export const CATALOGUE: readonly CatalogueModel[] = [
   {
     id: 'promptlathe/tiny-causal',
+    kind: 'causal-lm',
     embedded: true,
     label: 'Tiny causal model (embedded)',
     about: 'Comes with the page and works offline: small enough to tune in seconds, made for the sample tasks.',
@@ -29,6 +34,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
   },
   {
     id: 'Xenova/llama2.c-stories15M',
+    kind: 'causal-lm',
     embedded: false,
     label: 'TinyStories 15M (Llama)',
     about: 'Writes simple English stories; small and quick, knows little else.',
@@ -38,6 +44,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
   },
   {
     id: 'Xenova/distilgpt2',
+    kind: 'causal-lm',
     embedded: false,
     label: 'DistilGPT-2',
     about: 'A general English model, the smallest that does well on classification and rewriting.',
@@ -47,6 +54,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
   },
   {
     id: 'Xenova/gpt2',
+    kind: 'causal-lm',
     embedded: false,
     label: 'GPT-2 small',
     about: 'A general English model; better than DistilGPT-2 and about twice as slow.',
@@ -56,12 +64,43 @@ export const CATALOGUE: readonly CatalogueModel[] = [
   },
   {
     id: 'HuggingFaceTB/SmolLM2-135M-Instruct',
+    kind: 'causal-lm',
     embedded: false,
     label: 'SmolLM2 135M Instruct',
     about: 'A recent small model that follows instructions; wants a GPU, or patience.',
     parameters_millions: 135,
     megabytes: 137,
     licence: 'Apache-2.0',
+  },
+  {
+    id: 'Xenova/t5-small',
+    kind: 'seq2seq',
+    embedded: false,
+    label: 'T5 small',
+    about: 'The smallest original T5: translation and summaries; with a prompt, short labels.',
+    parameters_millions: 60,
+    megabytes: 95,
+    licence: 'Apache-2.0',
+  },
+  {
+    id: 'Xenova/flan-t5-small',
+    kind: 'seq2seq',
+    embedded: false,
+    label: 'FLAN-T5 small',
+    about: 'T5 trained on instructions: the usual base for prompt tuning on short answers.',
+    parameters_millions: 77,
+    megabytes: 95,
+    licence: 'Apache-2.0',
+  },
+  {
+    id: 'Xenova/LaMini-Flan-T5-77M',
+    kind: 'seq2seq',
+    embedded: false,
+    label: 'LaMini FLAN-T5 77M',
+    about: 'FLAN-T5 small, trained further on instructions; not for commercial use.',
+    parameters_millions: 77,
+    megabytes: 95,
+    licence: 'CC-BY-NC-4.0',
   },
 ]
 
@@ -70,8 +109,11 @@ const EMBEDDED: ReadonlySet<string> = new Set(CATALOGUE.filter((model) => model.
 /** Whether the model is served from our own origin, below models/. */
 export const isEmbedded = (id: string): boolean => EMBEDDED.has(id)
 
-/** About how large an embedded model's file is. */
-export const embeddedBytes = (id: string): number => 1e6 * (CATALOGUE.find((model) => model.id === id)?.megabytes ?? 0)
+/** About how large one file of an embedded model is. */
+export function embeddedBytes(id: string): number {
+  const model = CATALOGUE.find((known) => known.id === id)
+  return model === undefined ? 0 : (1e6 * model.megabytes) / (model.kind === 'seq2seq' ? 2 : 1)
+}
 
 /** What transformers.js accepts as a model id: `name` or `owner/name`. */
 export function isModelId(id: string): boolean {

@@ -2,10 +2,29 @@
 import * as v from 'valibot'
 import { ModelError } from './model-error'
 
+export type ModelKind = 'causal-lm' | 'seq2seq'
+
+/**
+ * Encoder-decoders of text that transformers.js runs (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES in its models/registry.js). The value says
+ * whether positions are absolute: T5's are relative, so no length is too long for it, whatever n_positions says.
+ */
+const SEQ2SEQ_TYPES: ReadonlyMap<string, 'relative' | 'absolute'> = new Map([
+  ['t5', 'relative'],
+  ['mt5', 'relative'],
+  ['longt5', 'relative'],
+  ['bart', 'absolute'],
+  ['mbart', 'absolute'],
+  ['marian', 'absolute'],
+  ['m2m_100', 'absolute'],
+  ['blenderbot', 'absolute'],
+  ['blenderbot-small', 'absolute'],
+])
+
 export interface ConfigSummary {
-  readonly kind: 'causal-lm' | 'seq2seq'
+  readonly kind: ModelKind
   /** The class of HF transformers it was exported from, or its model_type. */
   readonly architecture: string
+  /** Most positions of a sequence; of an encoder-decoder, of each half. null: no limit, or none said. */
   readonly max_positions: number | null
 }
 
@@ -33,17 +52,26 @@ export function describeConfig(id: string, config: unknown): ConfigSummary {
   const { model_type, architectures, is_encoder_decoder, ...limits } = parsed.output
   const architecture = architectures?.[0] ?? model_type
   if (is_encoder_decoder === true) {
-    throw new ModelError(
-      'unsupported',
-      `${id} is an encoder-decoder (${architecture}); only causal language models can be tuned so far`,
-      'Pick a causal model: GPT-2, Llama, Qwen, GPT-NeoX and their like.',
-    )
+    const positions = SEQ2SEQ_TYPES.get(model_type)
+    const generates = architectures?.[0] === undefined || /(ForConditionalGeneration|MTModel|WithLMHeadModel)$/.test(architecture)
+    if (positions === undefined || !generates) {
+      throw new ModelError(
+        'unsupported',
+        `${id} is an encoder-decoder of another kind (${architecture}) than those that can be tuned`,
+        `Pick a model that turns text into text: ${[...SEQ2SEQ_TYPES.keys()].join(', ')}; or a causal one.`,
+      )
+    }
+    return {
+      kind: 'seq2seq',
+      architecture,
+      max_positions: positions === 'relative' ? null : (limits.max_position_embeddings ?? null),
+    }
   }
   if (architectures?.[0] !== undefined && !/(ForCausalLM|LMHeadModel)$/.test(architecture)) {
     throw new ModelError(
       'unsupported',
-      `${id} is a ${architecture}, not a causal language model`,
-      'Prompts can be tuned for models that generate text: those whose architecture ends with ForCausalLM or LMHeadModel.',
+      `${id} is a ${architecture}, not a language model that generates text`,
+      'Prompts can be tuned for causal models (whose architecture ends with ForCausalLM or LMHeadModel), and for encoder-decoders like T5 and BART.',
     )
   }
   const max_positions = limits.max_position_embeddings ?? limits.n_positions ?? limits.n_ctx ?? limits.max_seq_len ?? null

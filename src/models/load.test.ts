@@ -185,6 +185,65 @@ describe('a model of the hub', () => {
   })
 })
 
+describe('an encoder-decoder', () => {
+  const FIXTURES = '../../../../test/fixtures'
+  const ENCODER = `${FIXTURES}/onnx/t5_t433_encoder.onnx`
+  const DECODER = `${FIXTURES}/onnx/t5_t433_decoder_model_merged.onnx`
+  const FILES = { ...SMALL, 'config.json': `${FIXTURES}/peft/t5/config.json` }
+
+  test('is two files of one dtype, with one hash over both', async () => {
+    const place = (path: string): string => hub(path, 'org/t5')
+    await serve(place, { ...FILES, 'onnx/encoder_model.onnx': ENCODER, 'onnx/decoder_model_merged.onnx': DECODER })
+    // A quantised half alone is no model.
+    await serve(place, { 'onnx/encoder_model_quantized.onnx': ENCODER })
+    const model = await loader.load('org/t5', online)
+    const [encoder, decoder] = [await read(ENCODER), await read(DECODER)]
+    expect(model).toMatchObject({
+      kind: 'seq2seq',
+      architecture: 'T5ForConditionalGeneration',
+      max_positions: null,
+      decoder_start_token_id: 0,
+      model_dtype: 'fp32',
+      sha256: sha256(new TextEncoder().encode(sha256(encoder) + sha256(decoder))),
+      file_bytes: encoder.length + decoder.length,
+      onnx_path: 'onnx/encoder_model.onnx',
+    })
+    expect(model.parts.map(({ role, path, onnx }) => [role, path, sha256(onnx)])).toEqual([
+      ['encoder', 'onnx/encoder_model.onnx', sha256(encoder)],
+      ['decoder', 'onnx/decoder_model_merged.onnx', sha256(decoder)],
+    ])
+    expect((await failure(loader.load('org/t5', { ...online, model_dtype: 'q8' }))).message).toBe('org/t5 has no q8 file')
+  })
+
+  test('without its decoder, or without a token to start from', async () => {
+    const place = (path: string): string => hub(path, 'org/half')
+    await serve(place, { ...FILES, 'onnx/encoder_model.onnx': ENCODER })
+    const error = await failure(loader.load('org/half', online))
+    expect(error.hint).toContain('decoder_model_merged')
+    const config = {
+      model_type: 'bart',
+      architectures: ['BartForConditionalGeneration'],
+      is_encoder_decoder: true,
+      eos_token_id: 2,
+    }
+    const blob = async (path: string): Promise<Blob> => new Blob([await read(path)])
+    const files = new Map([
+      ['config.json', new Blob([JSON.stringify({ ...config, max_position_embeddings: 1024 })])],
+      ['tokenizer.json', await blob('tokenizer.json')],
+      ['tokenizer_config.json', new Blob(['{"tokenizer_class":"PreTrainedTokenizerFast"}'])],
+      ['onnx/encoder_model.onnx', await blob(ENCODER)],
+      ['onnx/decoder_model_merged.onnx', await blob(DECODER)],
+      ['onnx/decoder_model_merged.onnx_data', new Blob([Uint8Array.of(1, 2, 3)])],
+    ])
+    cache.setVirtual('local/bart', files)
+    expect((await failure(loader.load('local/bart', offline))).message).toContain('decoder_start_token_id')
+    files.set('generation_config.json', new Blob(['{"decoder_start_token_id":2}']))
+    const model = await loader.load('local/bart', offline)
+    expect(model).toMatchObject({ max_positions: 1024, decoder_start_token_id: 2 })
+    expect(model.parts.map((part) => [...part.external.keys()])).toEqual([[], ['decoder_model_merged.onnx_data']])
+  })
+})
+
 describe('other models', () => {
   test('an embedded one comes from our own origin, and is not stored again', async () => {
     const place = (path: string): string => `/models/promptlathe/tiny-causal/${path}`
@@ -223,9 +282,23 @@ describe('other models', () => {
       'local/t5',
       config({ model_type: 't5', architectures: ['T5ForConditionalGeneration'], is_encoder_decoder: true }),
     )
-    expect(await failure(loader.load('local/t5', offline))).toMatchObject({ code: 'unsupported' })
+    expect((await failure(loader.load('local/t5', offline))).message).toContain('tokenizer')
+    for (const [model_type, architecture] of [
+      ['whisper', 'WhisperForConditionalGeneration'],
+      ['vision-encoder-decoder', 'VisionEncoderDecoderModel'],
+      ['pegasus', 'PegasusForConditionalGeneration'],
+      ['bart', 'BartForSequenceClassification'],
+    ]) {
+      cache.setVirtual(
+        'local/other',
+        config({ model_type, architectures: [architecture], is_encoder_decoder: true, decoder: { model_type: 'gpt2' } }),
+      )
+      const error = await failure(loader.load('local/other', offline))
+      expect(error).toMatchObject({ code: 'unsupported' })
+      expect(error.message).toContain(architecture)
+    }
     cache.setVirtual('local/bert', config({ model_type: 'bert', architectures: ['BertForSequenceClassification'] }))
-    expect((await failure(loader.load('local/bert', offline))).message).toContain('not a causal language model')
+    expect((await failure(loader.load('local/bert', offline))).message).toContain('not a language model')
     for (const id of ['', '../../etc', 'https://x.org/a', 'a/b/c', 'a--b']) {
       expect((await failure(loader.load(id, online))).code).toBe('invalid')
     }

@@ -9,10 +9,10 @@ import type { ModelCache } from './cache'
 import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
 import { describeConfig, type ConfigSummary } from './config'
 import { FetchGate, networkError } from './fetch'
-import { locate, type ModelDtype } from './locate'
+import { locate, type LocatedPart, type ModelDtype, type PartRole } from './locate'
 import { asModelError, checkHead, ModelError } from './model-error'
 import { sha256 } from './sha256'
-import { adaptTokenizer, type ModelTokenizer } from './tokenizer'
+import { adaptTokenizer, decoderStartTokenId, type ModelTokenizer } from './tokenizer'
 
 export interface LoadProgress {
   readonly file: string
@@ -28,6 +28,15 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface ModelPart {
+  readonly role: PartRole
+  /** As onnx/model.onnx. */
+  readonly path: string
+  readonly onnx: Uint8Array<ArrayBuffer>
+  /** External data by the name the ONNX file calls it. */
+  readonly external: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+}
+
 export interface LoadedModel extends ConfigSummary {
   readonly id: string
   readonly config: PretrainedConfig
@@ -36,18 +45,21 @@ export interface LoadedModel extends ConfigSummary {
   readonly pretrained_tokenizer: PreTrainedTokenizer
   /** The model's small files as they are, by path: config.json, tokenizer.json, ... */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
-  /** Path of the ONNX file, as onnx/model.onnx. */
+  /** Its ONNX files: one of a causal model; encoder, then decoder, of an encoder-decoder. */
+  readonly parts: readonly ModelPart[]
+  /** Path, bytes and external data of the first part. */
   readonly onnx_path: string
   readonly onnx: Uint8Array<ArrayBuffer>
-  /** External data by the name the ONNX file calls it. */
   readonly external: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+  /** What an encoder-decoder's decoder starts from; null of a causal model. */
+  readonly decoder_start_token_id: number | null
   readonly model_dtype: ModelDtype
   /** Why this dtype, for people. */
   readonly dtype_reason: string
   readonly model_file_name: string | null
   /** Commit of the hub repository where known, else "main"; "embedded" or "local" for the others. */
   readonly revision: string
-  /** Of the ONNX file. */
+  /** Of the ONNX file. With two of them: of both files' own hashes, in hexadecimal, encoder first, without anything between. */
   readonly sha256: string
   /** All model files together. */
   readonly file_bytes: number
@@ -72,6 +84,11 @@ interface FileBytes {
   readonly revision: string
 }
 
+interface LoadedPart extends ModelPart {
+  readonly sha256: string
+  readonly revision: string
+}
+
 export class ModelLoader {
   private readonly gate: FetchGate
 
@@ -92,13 +109,24 @@ export class ModelLoader {
   }
 
   /** @throws ModelError; the signal's reason */
-  async load(id: string, options: LoadOptions): Promise<LoadedModel> {
+  load(id: string, options: LoadOptions): Promise<LoadedModel> {
+    return this.guarded(id, options, () => this.loadAll(id, options))
+  }
+
+  /** What config.json says, before anything large is fetched. @throws ModelError; the signal's reason */
+  describe(id: string, options: LoadOptions): Promise<ConfigSummary> {
+    return this.guarded(id, options, async () =>
+      describeConfig(id, await AutoConfig.from_pretrained(id, this.pretrained(id, options))),
+    )
+  }
+
+  private async guarded<T>(id: string, options: LoadOptions, work: () => Promise<T>): Promise<T> {
     if (!isModelId(id)) {
       throw new ModelError('invalid', `"${id.slice(0, 100)}" is not a model id`, 'Give it as on the hub, like Xenova/distilgpt2.')
     }
     this.gate.allow(id, options.allow_downloads && !this.isLocal(id))
     try {
-      return await this.loadAll(id, options)
+      return await work()
     } catch (error) {
       if (options.signal?.aborted) throw error
       throw asModelError(error, id)
@@ -124,13 +152,17 @@ export class ModelLoader {
     return isEmbedded(id) || this.cache.virtualFiles(id) !== undefined
   }
 
-  private async loadAll(id: string, options: LoadOptions): Promise<LoadedModel> {
-    const pretrained = {
+  private pretrained(id: string, options: LoadOptions) {
+    return {
       revision: REVISION,
       // The gate decides what may be fetched, and says why not better than transformers.js could.
       local_files_only: this.isLocal(id),
       progress_callback: (info: ProgressInfo) => reportTransformers(info, options),
     }
+  }
+
+  private async loadAll(id: string, options: LoadOptions): Promise<LoadedModel> {
+    const pretrained = this.pretrained(id, options)
     const config = await AutoConfig.from_pretrained(id, pretrained)
     options.signal?.throwIfAborted()
     const summary = describeConfig(id, config)
@@ -140,14 +172,15 @@ export class ModelLoader {
       const file = await this.optionalFile(id, path, options)
       if (file) files.set(path, file.bytes)
     }
-    const tokenizer = adaptTokenizer(pretrained_tokenizer, [jsonOf(files.get('generation_config.json')), { ...config }])
-    const located = await locate(id, config, options.model_dtype, (path) => this.sizeOf(id, path))
+    const configs = [jsonOf(files.get('generation_config.json')), { ...config }]
+    const tokenizer = adaptTokenizer(pretrained_tokenizer, configs)
+    const decoder_start_token_id = summary.kind === 'seq2seq' ? decoderStartTokenId(configs) : null
+    const located = await locate({ id, kind: summary.kind, config }, options.model_dtype, (path) => this.sizeOf(id, path))
 
-    const onnx = await this.file(id, located.onnx, options)
-    const external = new Map(await this.virtualExternal(id, located.onnx))
-    for (const path of located.external) external.set(baseName(path), (await this.file(id, path, options)).bytes)
-    options.onProgress?.({ file: located.onnx, loaded: onnx.bytes.byteLength, total: onnx.bytes.byteLength, stage: 'read' })
-    const externalBytes = [...external.values()].reduce((sum, bytes) => sum + bytes.byteLength, 0)
+    const parts: LoadedPart[] = []
+    for (const part of located.parts) parts.push(await this.part(id, part, options))
+    const [first, ...others] = parts
+    if (first === undefined) throw new ModelError('not_found', `${id} has no ONNX model file`, 'Pick another model.')
     return {
       ...summary,
       id,
@@ -155,16 +188,28 @@ export class ModelLoader {
       tokenizer,
       pretrained_tokenizer,
       files,
-      onnx_path: located.onnx,
-      onnx: onnx.bytes,
-      external,
+      parts,
+      onnx_path: first.path,
+      onnx: first.onnx,
+      external: first.external,
+      decoder_start_token_id,
       model_dtype: located.model_dtype,
       dtype_reason: located.reason,
       model_file_name: located.model_file_name,
-      revision: onnx.revision,
-      sha256: onnx.sha256 ?? sha256(onnx.bytes),
-      file_bytes: onnx.bytes.byteLength + externalBytes,
+      revision: first.revision,
+      sha256: others.length === 0 ? first.sha256 : sha256(new TextEncoder().encode(parts.map((part) => part.sha256).join(''))),
+      file_bytes: parts
+        .flatMap((part) => [part.onnx, ...part.external.values()])
+        .reduce((sum, bytes) => sum + bytes.byteLength, 0),
     }
+  }
+
+  private async part(id: string, { role, onnx: path, external: chunks }: LocatedPart, options: LoadOptions): Promise<LoadedPart> {
+    const { bytes: onnx, sha256: hash, revision } = await this.file(id, path, options)
+    const external = new Map(await this.virtualExternal(id, path))
+    for (const chunk of chunks) external.set(baseName(chunk), (await this.file(id, chunk, options)).bytes)
+    options.onProgress?.({ file: path, loaded: onnx.byteLength, total: onnx.byteLength, stage: 'read' })
+    return { role, path, onnx, external, sha256: hash ?? sha256(onnx), revision }
   }
 
   /** @throws ModelError when it is nowhere */

@@ -3,6 +3,7 @@
  * how large, is asked of a FileSource.
  */
 import { ModelRegistry, type PretrainedConfig } from '@huggingface/transformers'
+import type { ModelKind } from './config'
 import { ModelError } from './model-error'
 
 /** What transformers.js calls dtypes, in the order in which they are tried when nothing smaller is asked for. */
@@ -15,58 +16,83 @@ export const FP32_LIMIT = 256 * 1000 * 1000
 /** Size of a model's file in bytes; undefined when there is no such file; null when there is one of unknown size. */
 export type SizeOf = (path: string) => Promise<number | null | undefined>
 
+/** What an ONNX file is of the model: all of it, or one half of an encoder-decoder. */
+export type PartRole = 'model' | 'encoder' | 'decoder'
+
+export interface LocatedPart {
+  readonly role: PartRole
+  readonly onnx: string
+  /** External data files, in the order of their names. */
+  readonly external: readonly string[]
+}
+
 export interface Located {
   readonly model_dtype: ModelDtype
   /** Why this dtype, for people. */
   readonly reason: string
   /** transformers.js' model_file_name, where it is not the default. */
   readonly model_file_name: string | null
-  readonly onnx: string
-  /** External data files, in the order of their names. */
-  readonly external: readonly string[]
+  /** One part of a causal model; encoder, then decoder, of an encoder-decoder. All in the same dtype. */
+  readonly parts: readonly LocatedPart[]
 }
 
 interface Candidate extends Located {
   readonly bytes: number | null
 }
 
-/** Exports of transformers.js 2 have only the merged decoder. */
-const FILE_NAMES = [null, 'decoder_model_merged'] as const
+/** Exports of causal models of transformers.js 2 have only the merged decoder. */
+const FILE_NAMES: Readonly<Record<ModelKind, readonly (string | null)[]>> = {
+  'causal-lm': [null, 'decoder_model_merged'],
+  seq2seq: [null],
+}
+const ROLES: Readonly<Record<ModelKind, readonly PartRole[]>> = { 'causal-lm': ['model'], seq2seq: ['encoder', 'decoder'] }
+
+/** A model as config.json describes it. */
+export interface ModelRef {
+  readonly id: string
+  readonly kind: ModelKind
+  readonly config: PretrainedConfig
+}
 
 const megabytes = (bytes: number | null): string =>
   bytes === null ? 'unknown size' : `${Math.max(1, Math.round(bytes / 1e6))} MB`
 
 export const isModelDtype = (dtype: string): dtype is ModelDtype => MODEL_DTYPES.some((known) => known === dtype)
 
+/** The files by part; null when they are not the parts such a model has. */
+function partsOf(kind: ModelKind, paths: readonly string[]): readonly LocatedPart[] | null {
+  // transformers.js names the encoder first, and each file's external data behind it.
+  const files = paths.filter((path) => path.endsWith('.onnx'))
+  if (files.length !== ROLES[kind].length) return null
+  return ROLES[kind].flatMap((role, index) => {
+    const onnx = files[index]
+    return onnx === undefined ? [] : [{ role, onnx, external: paths.filter((path) => path.startsWith(`${onnx}_`)) }]
+  })
+}
+
 async function candidate(
-  id: string,
-  config: PretrainedConfig,
+  { id, kind, config }: ModelRef,
   dtype: ModelDtype,
   file: string | null,
   sizeOf: SizeOf,
 ): Promise<Candidate | null> {
   const options = { config, dtype, device: 'wasm' as const, ...(file === null ? {} : { model_file_name: file }) }
   const paths = (await ModelRegistry.get_model_files(id, options)).filter((path) => path.startsWith('onnx/'))
-  const [onnx, ...external] = paths
-  if (onnx === undefined || paths.filter((path) => path.endsWith('.onnx')).length !== 1) return null
+  const parts = partsOf(kind, paths)
+  if (parts === null) return null
   let bytes: number | null = 0
   for (const path of paths) {
     const size = await sizeOf(path)
     if (size === undefined) return null
     bytes = size === null || bytes === null ? null : bytes + size
   }
-  return { model_dtype: dtype, reason: '', model_file_name: file, onnx, external, bytes }
+  return { model_dtype: dtype, reason: '', model_file_name: file, parts, bytes }
 }
 
 /** The model's files in `dtypes`, those that exist. */
-async function candidates(
-  id: string,
-  config: PretrainedConfig,
-  dtypes: readonly ModelDtype[],
-  sizeOf: SizeOf,
-): Promise<Candidate[]> {
-  for (const file of FILE_NAMES) {
-    const found = await Promise.all(dtypes.map((dtype) => candidate(id, config, dtype, file, sizeOf)))
+async function candidates(model: ModelRef, dtypes: readonly ModelDtype[], sizeOf: SizeOf): Promise<Candidate[]> {
+  for (const file of FILE_NAMES[model.kind]) {
+    const found = await Promise.all(dtypes.map((dtype) => candidate(model, dtype, file, sizeOf)))
     const present = found.filter((one) => one !== null)
     if (present.length > 0) return present
   }
@@ -77,29 +103,29 @@ const smallest = (found: readonly Candidate[]): Candidate | undefined =>
   [...found].sort((a, b) => (a.bytes ?? Infinity) - (b.bytes ?? Infinity))[0]
 
 /**
- * The files for `model_dtype`, or for "auto": fp32 up to 256 MB, else the smallest of fp16 and q8, else whatever there is.
+ * The files for `model_dtype` (sizes are those of all parts together), or for "auto": fp32 up to 256 MB, else the smallest of fp16 and q8, else whatever there is.
  * @throws ModelError naming the dtypes there are
  */
-export async function locate(id: string, config: PretrainedConfig, model_dtype: string, sizeOf: SizeOf): Promise<Located> {
-  if (model_dtype === 'auto') return locateAuto(id, config, sizeOf)
+export async function locate(model: ModelRef, model_dtype: string, sizeOf: SizeOf): Promise<Located> {
+  if (model_dtype === 'auto') return locateAuto(model, sizeOf)
   if (!isModelDtype(model_dtype)) {
     throw new ModelError('invalid', `model_dtype "${model_dtype}" is unknown`, `Use auto or one of ${MODEL_DTYPES.join(', ')}.`)
   }
-  const [found] = await candidates(id, config, [model_dtype], sizeOf)
+  const [found] = await candidates(model, [model_dtype], sizeOf)
   if (found) return { ...found, reason: `${model_dtype} as asked (${megabytes(found.bytes)})` }
-  const others = (await candidates(id, config, MODEL_DTYPES, sizeOf)).map((one) => one.model_dtype)
+  const others = (await candidates(model, MODEL_DTYPES, sizeOf)).map((one) => one.model_dtype)
   throw new ModelError(
     'not_found',
-    `${id} has no ${model_dtype} file`,
-    others.length > 0 ? `It has ${others.join(', ')}: set model_dtype to one of them, or to auto.` : noOnnx,
+    `${model.id} has no ${model_dtype} file`,
+    others.length > 0 ? `It has ${others.join(', ')}: set model_dtype to one of them, or to auto.` : noOnnx(model.kind),
   )
 }
 
-const noOnnx =
-  'It has no ONNX files that transformers.js knows (onnx/model.onnx and the like). Pick another model, or export this one with optimum.'
+const noOnnx = (kind: ModelKind): string =>
+  `It has no ONNX files that transformers.js knows (${kind === 'seq2seq' ? 'onnx/encoder_model.onnx with onnx/decoder_model_merged.onnx' : 'onnx/model.onnx'} and the like). Pick another model, or export this one with optimum.`
 
-async function locateAuto(id: string, config: PretrainedConfig, sizeOf: SizeOf): Promise<Located> {
-  const usual = await candidates(id, config, ['fp32', 'fp16', 'q8'], sizeOf)
+async function locateAuto(model: ModelRef, sizeOf: SizeOf): Promise<Located> {
+  const usual = await candidates(model, ['fp32', 'fp16', 'q8'], sizeOf)
   const fp32 = usual.find((one) => one.model_dtype === 'fp32')
   if (fp32 && fp32.bytes !== null && fp32.bytes <= FP32_LIMIT) {
     return { ...fp32, reason: `fp32 (${megabytes(fp32.bytes)}), the most exact` }
@@ -112,7 +138,7 @@ async function locateAuto(id: string, config: PretrainedConfig, sizeOf: SizeOf):
       reason: `${small.model_dtype} (${megabytes(small.bytes)}), the smallest that is still close to exact${beside}`,
     }
   }
-  const any = fp32 ?? smallest(await candidates(id, config, MODEL_DTYPES, sizeOf))
-  if (!any) throw new ModelError('not_found', `${id} has no ONNX model file`, noOnnx)
+  const any = fp32 ?? smallest(await candidates(model, MODEL_DTYPES, sizeOf))
+  if (!any) throw new ModelError('not_found', `${model.id} has no ONNX model file`, noOnnx(model.kind))
   return { ...any, reason: `${any.model_dtype} (${megabytes(any.bytes)}), the only kind there is` }
 }

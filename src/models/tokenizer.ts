@@ -47,3 +47,18 @@ export function adaptTokenizer(
     pad_token_id: find('pad_token_id'),
   }
 }
+
+/**
+ * The token an encoder-decoder's decoder starts from, before anything is said.
+ * @param configs in order: generation_config.json, config.json
+ * @throws ModelError when they name none: a model of this kind can't be run then
+ */
+export function decoderStartTokenId(configs: readonly Readonly<Record<string, unknown>>[]): number {
+  const id = firstId(...configs.map((config) => config.decoder_start_token_id), ...configs.map((config) => config.bos_token_id))
+  if (id !== null) return id
+  throw new ModelError(
+    'unsupported',
+    'the model does not say which token its decoder starts from (decoder_start_token_id in config.json or generation_config.json)',
+    'Add decoder_start_token_id to its config.json, or pick another model.',
+  )
+}

@@ -1,5 +1,6 @@
 /** Which rows go through the model together, and in what order: buckets, the epoch's shuffle, accumulation groups. Indices only, no tokens. */
 import { Random } from './random'
+import { largerNeed, NO_NEED } from './shapes'
 import type { Need, Shape, Shapes } from './shapes'
 
 export interface Batch {
@@ -37,17 +38,12 @@ export function bucketBatches(order: readonly number[], needs: readonly Need[], 
   return batches
 }
 
-const larger = (a: Need, b: Need): Need => ({
-  sequence_length: Math.max(a.sequence_length, b.sequence_length),
-  label_length: Math.max(a.label_length, b.label_length),
-})
-
 /** Batches in plain order, each as long as its longest row needs: upstream's, for the caikit preset. */
 export function plainBatches(order: readonly number[], needs: readonly Need[], shapes: Shapes, batch_size: number): Batch[] {
   const batches: Batch[] = []
   for (let start = 0; start < order.length; start += batch_size) {
     const rows = order.slice(start, start + batch_size)
-    const need = rows.reduce<Need>((most, row) => larger(most, needs[row] ?? most), { sequence_length: 1, label_length: 1 })
+    const need = rows.reduce<Need>((most, row) => largerNeed(most, needs[row] ?? most), NO_NEED)
     batches.push({ shape: shapes.fit(need), rows })
   }
   return batches

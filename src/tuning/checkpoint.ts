@@ -4,21 +4,18 @@
  */
 import * as v from 'valibot'
 import type { Job } from '../job/parameters'
+import { EpochRecordSchema, EvaluationSchema, MetricsSchema, StepRecordSchema } from '../library/record-schema'
 import { hash32 } from './random'
 import type { TokenSequence } from './sequences'
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0))
-const metrics = v.object({ loss: v.number(), exact_match: v.number(), label_accuracy: v.nullable(v.number()) })
-const prediction = v.object({ input: v.string(), expected: v.string(), predicted: v.string(), exact: v.boolean() })
-
 export const CheckpointSchema = v.object({
-  version: v.literal(1),
+  version: v.literal(2),
   /** Of the job and its rows: a checkpoint only goes on with the data it was made from. */
   fingerprint: v.string(),
-  /** [n, H] prompt and AdamW's moments. */
-  rows: v.instance(Float32Array),
-  m: v.instance(Float32Array),
-  v: v.instance(Float32Array),
+  /** What is trained, and what the optimizer remembers. */
+  parameters: v.instance(Float32Array),
+  slots: v.array(v.instance(Float32Array)),
   /** Optimizer steps done. */
   step: count,
   /** The epoch in progress (from 1), its groups done, and what its loss sums to so far. */
@@ -27,14 +24,17 @@ export const CheckpointSchema = v.object({
   epoch_loss_sum: v.number(),
   epoch_labels: count,
   /** The prompt with the lowest validation loss so far; null before the first validation. */
-  best: v.nullable(v.object({ rows: v.instance(Float32Array), epoch: count, metrics })),
+  best: v.nullable(v.object({ parameters: v.instance(Float32Array), epoch: count, metrics: MetricsSchema })),
   /** Patience ran out. */
   stopped: v.boolean(),
-  steps: v.array(v.object({ step: count, epoch: count, loss: v.number(), learning_rate: v.number(), ms: v.number() })),
-  epochs: v.array(
-    v.object({ epoch: count, train_loss: v.number(), validation_loss: v.nullable(v.number()), metrics: v.nullable(metrics) }),
-  ),
-  baseline: v.nullable(v.object({ metrics, predictions: v.array(prediction) })),
+  steps: v.array(StepRecordSchema),
+  epochs: v.array(EpochRecordSchema),
+  /** Those measured already. */
+  baselines: v.object({
+    baseline: v.nullable(EvaluationSchema),
+    text_prompt: v.nullable(EvaluationSchema),
+    few_shot: v.nullable(EvaluationSchema),
+  }),
   seconds: v.number(),
   peak_memory_bytes: v.number(),
 })
@@ -52,8 +52,8 @@ export function fingerprint(job: Job, hidden_size: number, ...data: readonly (re
   let a = hash32(JSON.stringify({ ...job, device: null, hidden_size }))
   let b = hash32('second', a)
   for (const part of data) {
-    for (const { source, target } of part) {
-      const text = `${source.join(' ')}>${target.join(' ')};`
+    for (const { encoder, source, target, task } of part) {
+      const text = `${task}:${encoder?.join(' ') ?? ''}|${source.join(' ')}>${target.join(' ')};`
       a = hash32(text, a)
       b = hash32(text, b ^ 0x5bd1e995)
     }

@@ -1,11 +1,5 @@
 /** What can go wrong in tuning that a person can do something about. Device errors pass through as the engine threw them. */
-import type { TuneReport } from '../library/prompt-record'
-
-/** The prompt worth keeping from a run that broke off, as `tune` would have returned it. */
-export interface Kept {
-  readonly rows: Float32Array
-  readonly report: TuneReport
-}
+import type { TuneResult } from './result'
 
 /** The message says what happened; `hint` what to change. */
 export class TuningError extends Error {
@@ -15,7 +9,7 @@ export class TuningError extends Error {
     message: string,
     readonly hint: string,
     /** The best prompt before things went wrong; null when nothing had been learned yet. */
-    readonly kept: Kept | null = null,
+    readonly kept: TuneResult | null = null,
   ) {
     super(message)
   }

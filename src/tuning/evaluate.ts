@@ -1,13 +1,18 @@
-/** How well a prompt does on held-out rows: loss, exact match and label accuracy after every epoch, with predictions before and after the run. */
-import type { Evaluation, Metrics } from '../library/prompt-record'
+/**
+ * How well a prompt does on held-out rows: loss, exact match and label measures after every epoch, with predictions and text measures before
+ * and after the run; of each task where there are several.
+ */
+import type { Evaluation, Metrics, TaskMetrics } from '../library/prompt-record'
 import type { Example } from '../job/records'
 import { teacherForced } from './assemble'
-import { firstTokens, labelAccuracy } from './labels'
+import { firstTokens, likeliestLabels } from './labels'
 import type { LabelSet } from './labels'
+import { classificationReport, perplexity, textMetrics } from './metrics'
 import { canBecomeExact, greedyTokens, toPrediction } from './predict'
 import { scoreRows } from './score'
 import type { RowScores, Scorer } from './score'
 import type { BuiltSequence } from './sequences'
+import type { Prompts } from './soft-prompt'
 import type { Tokenizer } from './tokenizer'
 
 /** Rows to measure on, at least one. */
@@ -20,70 +25,126 @@ export interface HeldOut {
   readonly max_new_tokens: number
 }
 
-interface Measured {
-  readonly loss: number
-  readonly label_accuracy: number | null
-  readonly scores: readonly RowScores[]
+/** What was found of one row. */
+interface RowResult {
+  readonly task: string | null
+  /** Cross-entropy of all its label tokens, and how many there are. */
+  readonly cross_entropy: number
+  readonly label_tokens: number
+  readonly expected: string
+  /** The likeliest label; null where outputs are no labels. */
+  readonly label: string | null
+  readonly predicted: string
+  readonly exact: boolean
 }
 
-async function measureRows(scorer: Scorer, prompt: Float32Array, { sequences, labels }: HeldOut): Promise<Measured | null> {
+interface Measured {
+  readonly scores: readonly RowScores[]
+  readonly likeliest: readonly string[] | null
+}
+
+async function measureRows(scorer: Scorer, prompts: Prompts, { sequences, labels }: HeldOut): Promise<Measured | null> {
   const firsts = labels ? firstTokens(labels) : []
   const scores = await scoreRows(
     scorer,
-    prompt,
     sequences.map((sequence) => {
-      const { fed, slots } = teacherForced(sequence)
-      return { fed, slots: [...slots, ...firsts.map((id) => ({ at: sequence.source.length - 1, id }))] }
+      const query = teacherForced(sequence, prompts)
+      return { ...query, slots: [...query.slots, ...firsts.map((id) => ({ at: sequence.source.length - 1, id }))] }
     }),
   )
   if (scores === null) return null
-  let crossEntropy = 0
-  let slots = 0
-  sequences.forEach(({ target }, row) => {
-    for (let k = 0; k < target.length; k++) crossEntropy -= scores[row]?.log_probabilities[k] ?? NaN
-    slots += target.length
-  })
-  const label_accuracy = labels ? await labelAccuracy(scorer, prompt, sequences, labels, scores) : null
-  if (labels && label_accuracy === null) return null
-  return { loss: crossEntropy / slots, label_accuracy, scores }
+  const likeliest = labels ? await likeliestLabels(scorer, prompts, sequences, labels, scores) : null
+  return labels && likeliest === null ? null : { scores, likeliest }
 }
 
-async function evaluateRows(
+async function rowResults(
   scorer: Scorer,
-  prompt: Float32Array,
+  prompts: Prompts,
   held: HeldOut,
   tokenizer: Tokenizer,
   worthwhile?: (row: number, said: readonly number[]) => boolean,
-): Promise<Evaluation | null> {
-  const measured = await measureRows(scorer, prompt, held)
+): Promise<readonly RowResult[] | null> {
+  const measured = await measureRows(scorer, prompts, held)
   if (measured === null) return null
-  const { loss, label_accuracy, scores } = measured
-  const said = await greedyTokens(scorer, prompt, held.sequences, scores, held.max_new_tokens, tokenizer.eos_token_id, worthwhile)
+  const { scores, likeliest } = measured
+  const { eos_token_id } = tokenizer
+  const said = await greedyTokens(scorer, prompts, held.sequences, scores, held.max_new_tokens, eos_token_id, worthwhile)
   if (said === null) return null
-  const predictions = held.examples.map((example, row) => toPrediction(example, said[row] ?? [], tokenizer))
-  const exact_match = predictions.filter(({ exact }) => exact).length / predictions.length
-  return { metrics: { loss, exact_match, label_accuracy }, predictions }
+  return held.examples.map((example, row) => {
+    const target = held.sequences[row]?.target ?? []
+    const { predicted, exact } = toPrediction(example, said[row] ?? [], tokenizer)
+    return {
+      task: example.task ?? null,
+      cross_entropy: target.reduce((sum, _, k) => sum - (scores[row]?.log_probabilities[k] ?? NaN), 0),
+      label_tokens: target.length,
+      expected: example.output,
+      label: likeliest?.[row] ?? null,
+      predicted,
+      exact,
+    }
+  })
+}
+
+const sumOf = (rows: readonly RowResult[], value: (row: RowResult) => number): number =>
+  rows.reduce((sum, row) => sum + value(row), 0)
+
+/** @param decoded whether predictions are whole, so that texts can be compared */
+function metricsOf(rows: readonly RowResult[], decoded: boolean): Metrics {
+  const loss = sumOf(rows, (row) => row.cross_entropy) / sumOf(rows, (row) => row.label_tokens)
+  const labels = rows.flatMap(({ label }) => (label === null ? [] : [label]))
+  const classes =
+    labels.length === rows.length
+      ? classificationReport(
+          rows.map(({ expected }) => expected),
+          labels,
+        )
+      : null
+  const texts = decoded && classes === null ? textMetrics(rows) : null
+  return {
+    loss,
+    perplexity: perplexity(loss),
+    exact_match: sumOf(rows, ({ exact }) => Number(exact)) / rows.length,
+    label_accuracy: classes?.accuracy ?? null,
+    macro_f1: classes?.macro_f1 ?? null,
+    rouge_l: texts?.rouge_l ?? null,
+    token_f1: texts?.token_f1 ?? null,
+  }
+}
+
+function taskMetrics(rows: readonly RowResult[]): TaskMetrics[] {
+  const tasks = [...new Set(rows.flatMap(({ task }) => (task === null ? [] : [task])))].sort()
+  if (tasks.length < 2) return []
+  return tasks.map((task) => {
+    const own = rows.filter((row) => row.task === task)
+    return { task, rows: own.length, metrics: metricsOf(own, true) }
+  })
 }
 
 /**
- * Loss (token mean), exact match and label accuracy of a prompt ([n, H]; empty for the untuned model). Exact match is greedy decoding's: one
- * teacher-forced pass settles nearly all rows, and only those whose text may still come out right (said in other tokens than the
- * tokenizer's) are decoded on.
+ * Loss (token mean), exact match and label measures of prompts. Exact match is greedy decoding's: one teacher-forced pass settles
+ * nearly all rows, and only those whose text may still come out right (said in other tokens than the tokenizer's) are decoded on.
  * @returns null when the gate closed on the way.
  */
-export async function measure(
-  scorer: Scorer,
-  prompt: Float32Array,
-  held: HeldOut,
-  tokenizer: Tokenizer,
-): Promise<Metrics | null> {
+export async function measure(scorer: Scorer, prompts: Prompts, held: HeldOut, tokenizer: Tokenizer): Promise<Metrics | null> {
   const worthwhile = (row: number, said: readonly number[]): boolean => {
     const example = held.examples[row]
     return example !== undefined && canBecomeExact(example, said, tokenizer)
   }
-  return (await evaluateRows(scorer, prompt, held, tokenizer, worthwhile))?.metrics ?? null
+  const rows = await rowResults(scorer, prompts, held, tokenizer, worthwhile)
+  return rows && metricsOf(rows, false)
 }
 
-/** The same numbers with every row's greedy prediction, decoded to its end. */
-export const evaluate = (scorer: Scorer, prompt: Float32Array, held: HeldOut, tokenizer: Tokenizer): Promise<Evaluation | null> =>
-  evaluateRows(scorer, prompt, held, tokenizer)
+/** All measures, with every row's greedy prediction, decoded to its end. */
+export async function evaluate(
+  scorer: Scorer,
+  prompts: Prompts,
+  held: HeldOut,
+  tokenizer: Tokenizer,
+): Promise<Evaluation | null> {
+  const rows = await rowResults(scorer, prompts, held, tokenizer)
+  if (rows === null) return null
+  const predictions = rows.map(({ task, expected, predicted, exact }, i) => {
+    return { input: held.examples[i]?.input ?? '', expected, predicted, exact, task }
+  })
+  return { metrics: metricsOf(rows, true), predictions, tasks: taskMetrics(rows) }
+}

@@ -1,5 +1,5 @@
 /** What a run tells whoever watches it. Every call is optional; a promise returned is awaited. */
-import type { EpochRecord, Evaluation, Metrics, StepRecord } from '../library/prompt-record'
+import type { BaselineName, EpochRecord, Evaluation, Metrics, StepRecord } from '../library/prompt-record'
 import type { TuneCheckpoint } from './checkpoint'
 
 type Done = void | Promise<void>
@@ -20,7 +20,7 @@ export interface TuneObserver {
   started?(start: TuneStart): Done
   /** What is being done when it isn't training: a sentence for people. */
   stage?(text: string): Done
-  evaluated?(which: 'baseline' | 'tuned', evaluation: Evaluation): Done
+  evaluated?(which: BaselineName | 'tuned', evaluation: Evaluation): Done
   step?(step: StepRecord, memory_bytes: number): Done
   /** `best`: this epoch's prompt is the one to keep so far; `best_metrics`: of the one to keep. */
   epoch?(epoch: EpochRecord, best: boolean, best_metrics: Metrics | null): Done

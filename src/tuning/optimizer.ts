@@ -1,7 +1,53 @@
 /**
- * AdamW with decoupled weight decay (Loshchilov and Hutter 2019): the operations of torch.optim.AdamW on fp32 tensors in their order,
+ * What turns gradients into steps: AdamW, or Adafactor (adafactor.ts), over all trained numbers as one array.
+ *
+ * AdamW with decoupled weight decay (Loshchilov and Hutter 2019) is here: the operations of torch.optim.AdamW on fp32 tensors in their order,
  * each rounded to fp32 (torch may fuse some, which is a last bit), so that runs can be held against PEFT's.
  */
+import { adafactorOptions, adafactorStep, newAdafactorState } from './adafactor'
+import { tensorsOf } from './soft-prompt'
+import type { PromptLayout } from './soft-prompt'
+
+export interface OptimizerSettings {
+  readonly optimizer: 'adamw' | 'adafactor'
+  readonly weight_decay: number
+}
+
+/** What an optimizer remembers: AdamW's moments m and v, or Adafactor's second moments; and how many steps made them. */
+export interface OptimizerState {
+  readonly slots: readonly Float32Array[]
+  step: number
+}
+
+export function newOptimizerState(optimizer: OptimizerSettings['optimizer'], layout: PromptLayout): OptimizerState {
+  const tensors = tensorsOf(layout)
+  if (optimizer === 'adafactor') return { slots: [newAdafactorState(tensors).slots], step: 0 }
+  const size = tensors.reduce((sum, { dims }) => sum + dims.reduce((product, dim) => product * dim, 1), 0)
+  return { slots: [new Float32Array(size), new Float32Array(size)], step: 0 }
+}
+
+/** One step: moves `parameters` and `state` in place. @throws RangeError when the state is another optimizer's or another layout's */
+export function optimizerStep(
+  { optimizer, weight_decay }: OptimizerSettings,
+  { layout, parameters }: { readonly layout: PromptLayout; readonly parameters: Float32Array },
+  gradient: Float32Array,
+  state: OptimizerState,
+  learning_rate: number,
+): void {
+  const [first, second] = state.slots
+  if (optimizer === 'adafactor') {
+    if (!first || second) throw new RangeError("the state is not Adafactor's")
+    const own = { slots: first, step: state.step }
+    adafactorStep(parameters, gradient, own, learning_rate, adafactorOptions(weight_decay), tensorsOf(layout))
+    state.step = own.step
+    return
+  }
+  if (first?.length !== parameters.length || second?.length !== parameters.length)
+    throw new RangeError("the state is not AdamW's")
+  const own = { m: first, v: second, step: state.step }
+  adamWStep(parameters, gradient, own, learning_rate, adamWOptions(weight_decay))
+  state.step = own.step
+}
 
 export interface AdamWOptions {
   readonly weight_decay: number

@@ -6,14 +6,16 @@
 import type { Prediction } from '../library/prompt-record'
 import type { Example } from '../job/records'
 import type { RowQuery } from './assemble'
+import { exactMatch } from './metrics'
 import { scoreRows } from './score'
 import type { RowScores, Scorer } from './score'
 import type { TokenSequence } from './sequences'
+import type { Prompts } from './soft-prompt'
 import type { Tokenizer } from './tokenizer'
 
 interface Row {
   readonly index: number
-  readonly source: readonly number[]
+  readonly sequence: TokenSequence
   readonly said: number[]
 }
 
@@ -31,7 +33,6 @@ export function draftTokens(target: readonly number[], scores: RowScores): numbe
 
 /**
  * What the model says after each source.
- * @param prompt [n, H]; empty for the untuned model.
  * @param drafts scores of each row's own target (see teacherForced).
  * @param max_new_tokens most tokens a row may say, EOS included.
  * @param worthwhile asked before a row is continued; rows it refuses stay as they are. Without it all rows are decoded to their end.
@@ -39,32 +40,33 @@ export function draftTokens(target: readonly number[], scores: RowScores): numbe
  */
 export async function greedyTokens(
   scorer: Scorer,
-  prompt: Float32Array,
+  prompts: Prompts,
   sequences: readonly TokenSequence[],
   drafts: readonly RowScores[],
   max_new_tokens: number,
   eos_token_id: number,
   worthwhile: (row: number, said: readonly number[]) => boolean = () => true,
 ): Promise<number[][] | null> {
-  const n = prompt.length / scorer.model.hidden_size
+  const before = ({ source, task }: TokenSequence): number =>
+    prompts(task).decoder.length / scorer.model.hidden_size + source.length
   const positions = scorer.model.max_positions ?? Infinity
-  const rows: Row[] = sequences.map(({ source, target }, index) => {
+  const rows: Row[] = sequences.map((sequence, index) => {
     const draft = drafts[index]
-    return { index, source, said: draft ? draftTokens(target, draft).slice(0, max_new_tokens) : [] }
+    return { index, sequence, said: draft ? draftTokens(sequence.target, draft).slice(0, max_new_tokens) : [] }
   })
-  const goesOn = ({ index, source, said }: Row): boolean =>
+  const goesOn = ({ index, sequence, said }: Row): boolean =>
     said.at(-1) !== eos_token_id &&
     said.length < max_new_tokens &&
-    n + source.length + said.length <= positions &&
+    before(sequence) + said.length <= positions &&
     worthwhile(index, said)
-  const longestSource = sequences.reduce((most, { source }) => Math.max(most, source.length), 0)
-  const longest = Math.min(positions, n + longestSource + max_new_tokens)
+  const longestSource = sequences.reduce((most, sequence) => Math.max(most, before(sequence)), 0)
+  const longest = Math.min(positions, longestSource + max_new_tokens)
   for (let open = rows.filter(goesOn); open.length > 0; open = open.filter(goesOn)) {
-    const queries = open.map(({ source, said }): RowQuery => {
-      const fed = [...source, ...said]
-      return { fed, slots: [{ at: fed.length - 1, id: 0 }] }
+    const queries = open.map(({ sequence, said }): RowQuery => {
+      const fed = [...sequence.source, ...said]
+      return { prompt: prompts(sequence.task), encoder: sequence.encoder, fed, slots: [{ at: fed.length - 1, id: 0 }] }
     })
-    const scores = await scoreRows(scorer, prompt, queries, longest)
+    const scores = await scoreRows(scorer, queries, longest)
     if (scores === null) return null
     open.forEach(({ said }, i) => said.push(scores[i]?.greedy_ids[0] ?? eos_token_id))
   }
@@ -72,10 +74,14 @@ export async function greedyTokens(
 }
 
 /** Exact: the model came to an end by itself, and its text is the expected one but for blanks around it. */
-export function toPrediction({ input, output }: Example, said: readonly number[], tokenizer: Tokenizer): Prediction {
+export function toPrediction(
+  { output }: Example,
+  said: readonly number[],
+  tokenizer: Tokenizer,
+): Pick<Prediction, 'predicted' | 'exact'> {
   const ended = said.at(-1) === tokenizer.eos_token_id
   const predicted = tokenizer.decode(ended ? said.slice(0, -1) : said, { skip_special_tokens: true }).trim()
-  return { input, expected: output, predicted, exact: ended && predicted === output.trim() }
+  return { predicted, exact: ended && exactMatch(predicted, output) }
 }
 
 /** Whether what was said so far can still become the expected text; half a character at the end is given the benefit of the doubt. */

@@ -1,20 +1,54 @@
-/** Everything a run decides before it touches the model: split, tokens, shapes, step counts. The preview shows the same numbers. */
+/** Everything a run decides before it touches the model: split, tasks, tokens, shapes, step counts. The preview shows the same numbers. */
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import { needOf } from './assemble'
+import type { VirtualTokens } from './assemble'
 import { TuningError } from './errors'
 import type { HeldOut } from './evaluate'
 import { firstTokens, labelSet } from './labels'
 import { countSteps, scheduleOf } from './schedule'
 import type { Schedule } from './schedule'
-import { buildSequences } from './sequences'
-import type { BuiltSequence } from './sequences'
+import { builderFor, limitsOf, templateOf } from './sequences'
+import type { BuiltSequence, SequenceLimits } from './sequences'
 import { Shapes } from './shapes'
 import type { Need } from './shapes'
+import type { PromptLayout } from './soft-prompt'
 import { splitExamples } from './split'
+import { tasksOf } from './tasks'
+import type { Tasks } from './tasks'
 import type { Tokenizer } from './tokenizer'
 
+/** What of the model matters before it is touched. */
+export interface ModelShape {
+  readonly kind: 'causal-lm' | 'seq2seq'
+  readonly hidden_size: number
+  readonly max_positions: number | null
+}
+
+/** What a job trains on a model of this shape. */
+export function layoutOf(job: Job, model: Pick<ModelShape, 'kind' | 'hidden_size'>): PromptLayout {
+  const { tuning_type, tuning_config: config } = job
+  const types = config.output_model_types ?? [model.kind === 'causal-lm' ? 'DECODER' : 'ENCODER']
+  const multitask = tuning_type === 'MULTITASK_PROMPT_TUNING'
+  return {
+    tuning_type,
+    stacks: (['encoder', 'decoder'] as const).filter((stack) => types.includes(stack === 'encoder' ? 'ENCODER' : 'DECODER')),
+    num_virtual_tokens: config.num_virtual_tokens,
+    hidden_size: model.hidden_size,
+    num_tasks: multitask ? config.num_tasks : 1,
+    num_ranks: multitask ? config.num_ranks : 1,
+  }
+}
+
+export const virtualTokens = ({ stacks, num_virtual_tokens: n }: PromptLayout): VirtualTokens => ({
+  encoder: stacks.includes('encoder') ? n : 0,
+  decoder: stacks.includes('decoder') ? n : 0,
+})
+
 export interface Prepared {
+  readonly layout: PromptLayout
+  readonly limits: SequenceLimits
+  readonly tasks: Tasks
   readonly train: readonly BuiltSequence[]
   readonly train_examples: readonly Example[]
   readonly needs: readonly Need[]
@@ -53,6 +87,12 @@ function noticesFor(job: Job, prepared: Omit<Prepared, 'notices'>): string[] {
     notices.push(
       `batch_size ${job.batch_size} is more than the ${rows(train.length)} there are to train on; all of them make one batch.`,
     )
+  const named = new Set(prepared.train_examples.flatMap(({ task }) => task ?? [])).size
+  if (named > 1 && prepared.tasks.names.length === 1) {
+    notices.push(
+      `The examples are of ${named} tasks and share one prompt. MULTITASK_PROMPT_TUNING with num_tasks ${named} gives each a part of its own.`,
+    )
+  }
   if (held === null && job.early_stopping_patience !== null)
     notices.push('Early stopping needs validation rows and there are none; all epochs run.')
   if (job.warmup_steps > 0 && job.warmup_steps >= total_steps) {
@@ -65,30 +105,46 @@ function noticesFor(job: Job, prepared: Omit<Prepared, 'notices'>): string[] {
 
 /**
  * @param validation null: job.validation's share of `examples` is held out.
- * @throws TuningError for no rows, a template that is too long, or virtual tokens that leave no room.
+ * @throws TuningError for no rows, a template that is too long, virtual tokens that leave no room, an encoder's prompt on a model without one,
+ *   or tasks that do not fit the job.
  */
 export function prepare(
   job: Job,
-  max_positions: number | null,
+  model: ModelShape,
   tokenizer: Tokenizer,
   examples: readonly Example[],
   validation: readonly Example[] | null,
 ): Prepared {
+  const { max_positions } = model
   const split = validation === null ? splitExamples(examples, job.validation, job.seed) : { train: examples, validation }
   if (split.train.length === 0)
     throw new TuningError('There are no examples to train on.', 'Give at least one example with an input and an output.')
-  const train = buildSequences(split.train, job, max_positions, tokenizer)
-  const held = buildSequences(split.validation, job, max_positions, tokenizer)
+  const layout = layoutOf(job, model)
+  if (model.kind === 'causal-lm' && layout.stacks.includes('encoder')) {
+    throw new TuningError(
+      'tuning_config.output_model_types has ENCODER, but a causal language model has no encoder.',
+      'Leave output_model_types out, or give ["DECODER"].',
+    )
+  }
+  const tasks = tasksOf(job, split.train, split.validation)
+  const tokens = virtualTokens(layout)
+  const limits = limitsOf(job, { kind: model.kind, max_positions, virtual_tokens: tokens })
+  const [build, template] = [builderFor(job, model.kind), templateOf(job.verbalizer)]
+  const sequenceOf = (example: Example): BuiltSequence => build(example, template, limits, tokenizer, tasks.indexOf(example))
+  const train = split.train.map(sequenceOf)
+  const held = split.validation.map(sequenceOf)
   const all = [...train, ...held]
   const outputs = [...split.train, ...split.validation].map(({ output }) => output)
 
-  const n = job.tuning_config.num_virtual_tokens
-  const needs = train.map((sequence) => needOf(sequence, n))
-  const allNeeds = [...needs, ...held.map((sequence) => needOf(sequence, n))]
-  const labels = held.length > 0 ? labelSet(all, outputs, n, max_positions) : null
+  const needs = train.map((sequence) => needOf(sequence, tokens))
+  const allNeeds = [...needs, ...held.map((sequence) => needOf(sequence, tokens))]
+  const labels = held.length > 0 ? labelSet(all, outputs, tokens.decoder, max_positions) : null
   const longestTarget = held.reduce((most, { target }) => Math.max(most, target.length), 0)
   const counts = countSteps(job, train.length)
   const prepared = {
+    layout,
+    limits,
+    tasks,
     train,
     train_examples: split.train,
     needs,
@@ -108,7 +164,7 @@ export function prepare(
     schedule: scheduleOf(job, counts),
     truncated_sources: all.filter(({ truncated_source }) => truncated_source).length,
     truncated_targets: all.filter(({ truncated_target }) => truncated_target).length,
-    longest: allNeeds.reduce((most, { sequence_length }) => Math.max(most, sequence_length), 0),
+    longest: allNeeds.reduce((most, need) => Math.max(most, need.sequence_length, need.encoder_length), 0),
   }
   return { ...prepared, notices: noticesFor(job, prepared) }
 }

@@ -3,6 +3,7 @@ import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import { renderVerbalizer } from '../job/verbalizer'
 import { prepare } from './prepare'
+import type { ModelShape } from './prepare'
 import type { Tokenizer } from './tokenizer'
 
 const ROWS_SHOWN = 20
@@ -29,14 +30,14 @@ export interface Preview {
  */
 export function previewTuning(
   job: Job,
-  max_positions: number | null,
+  model: ModelShape,
   tokenizer: Tokenizer,
   examples: readonly Example[],
   validation: readonly Example[] | null,
 ): Preview {
   const { train, train_examples, truncated_sources, truncated_targets, longest, total_steps } = prepare(
     job,
-    max_positions,
+    model,
     tokenizer,
     examples,
     validation,
@@ -44,12 +45,13 @@ export function previewTuning(
   const rows = train.slice(0, ROWS_SHOWN).map((sequence, index) => {
     const { input = '', output = '' } = train_examples[index] ?? {}
     const { truncated_source, truncated_target } = sequence
+    const source = sequence.encoder ?? sequence.source
     return {
       source: truncated_source
-        ? tokenizer.decode(sequence.source, { skip_special_tokens: true })
+        ? tokenizer.decode(source, { skip_special_tokens: true })
         : renderVerbalizer(job.verbalizer, input),
       target: truncated_target ? tokenizer.decode(sequence.target, { skip_special_tokens: true }) : output,
-      source_tokens: sequence.source.length,
+      source_tokens: source.length,
       target_tokens: sequence.target.length,
       truncated: truncated_source || truncated_target,
     }

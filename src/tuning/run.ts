@@ -1,24 +1,23 @@
 /** The state of a run: what is trained, where it stands, what was best. It can be saved at any step and restored. */
-import type { EpochRecord, Evaluation, Metrics, StepRecord } from '../library/prompt-record'
+import { BASELINES } from '../library/prompt-record'
+import type { BaselineName, EpochRecord, Evaluation, Metrics, StepRecord } from '../library/prompt-record'
 import type { TuneCheckpoint } from './checkpoint'
 import { TuningError } from './errors'
-import { newAdamWState } from './optimizer'
-import type { AdamWState } from './optimizer'
+import type { OptimizerState } from './optimizer'
 
 interface Best {
-  readonly rows: Float32Array
+  readonly parameters: Float32Array
   readonly epoch: number
   readonly metrics: Metrics
 }
 
 export class Run {
-  adam: AdamWState
   epoch = 1
   /** Groups of the current epoch that are done. */
   group = 0
   best: Best | null = null
   stopped = false
-  baseline: Evaluation | null = null
+  readonly baselines: Record<BaselineName, Evaluation | null> = { baseline: null, text_prompt: null, few_shot: null }
   readonly steps: StepRecord[] = []
   readonly epochs: EpochRecord[] = []
   /** Before the last interruption. */
@@ -29,27 +28,30 @@ export class Run {
 
   constructor(
     private readonly fingerprint: string,
-    /** [n, H] */
-    readonly rows: Float32Array,
-  ) {
-    this.adam = newAdamWState(rows.length)
-  }
+    /** All that is trained (soft-prompt.ts). */
+    readonly parameters: Float32Array,
+    readonly optimizer: OptimizerState,
+  ) {}
 
-  /** @throws TuningError when the checkpoint is of another job or other data. */
-  static restore(checkpoint: TuneCheckpoint, fingerprint: string, size: number): Run {
-    const { rows, m, v } = checkpoint
-    if (checkpoint.fingerprint !== fingerprint || rows.length !== size || m.length !== size || v.length !== size) {
+  /**
+   * @param fresh a new run's optimizer state: the saved one must have its sizes
+   * @throws TuningError when the checkpoint is of another job or other data.
+   */
+  static restore(checkpoint: TuneCheckpoint, fingerprint: string, size: number, fresh: OptimizerState): Run {
+    const { parameters, slots } = checkpoint
+    const fits = slots.length === fresh.slots.length && slots.every((slot, i) => slot.length === fresh.slots[i]?.length)
+    if (checkpoint.fingerprint !== fingerprint || parameters.length !== size || !fits) {
       throw new TuningError('The saved run belongs to another job, model or other examples.', 'Start the run anew.')
     }
-    const run = new Run(fingerprint, rows.slice())
-    run.adam = { m: m.slice(), v: v.slice(), step: checkpoint.step }
+    const state = { slots: slots.map((slot) => slot.slice()), step: checkpoint.step }
+    const run = new Run(fingerprint, parameters.slice(), state)
     run.epoch = checkpoint.epoch
     run.group = checkpoint.group
     run.lossSum = checkpoint.epoch_loss_sum
     run.labels = checkpoint.epoch_labels
-    run.best = checkpoint.best && { ...checkpoint.best, rows: checkpoint.best.rows.slice() }
+    run.best = checkpoint.best && { ...checkpoint.best, parameters: checkpoint.best.parameters.slice() }
     run.stopped = checkpoint.stopped
-    run.baseline = checkpoint.baseline
+    for (const name of BASELINES) run.baselines[name] = checkpoint.baselines[name]
     run.steps.push(...checkpoint.steps)
     run.epochs.push(...checkpoint.epochs)
     run.seconds_before = checkpoint.seconds
@@ -59,24 +61,21 @@ export class Run {
 
   checkpoint(seconds: number, peak_memory_bytes: number): TuneCheckpoint {
     return {
-      version: 1,
+      version: 2,
       fingerprint: this.fingerprint,
-      rows: this.rows.slice(),
-      m: this.adam.m.slice(),
-      v: this.adam.v.slice(),
-      step: this.adam.step,
+      parameters: this.parameters.slice(),
+      slots: this.optimizer.slots.map((slot) => slot.slice()),
+      step: this.optimizer.step,
       epoch: this.epoch,
       group: this.group,
       epoch_loss_sum: this.lossSum,
       epoch_labels: this.labels,
-      best: this.best && { ...this.best, rows: this.best.rows.slice(), metrics: { ...this.best.metrics } },
+      best: this.best && { ...this.best, parameters: this.best.parameters.slice(), metrics: { ...this.best.metrics } },
       stopped: this.stopped,
       steps: [...this.steps],
       epochs: this.epochs.map((epoch) => ({ ...epoch })),
-      baseline: this.baseline && {
-        metrics: { ...this.baseline.metrics },
-        predictions: this.baseline.predictions.map((row) => ({ ...row })),
-      },
+      // Evaluations are made once and never change.
+      baselines: { ...this.baselines },
       seconds,
       peak_memory_bytes,
     }
@@ -84,7 +83,7 @@ export class Run {
 
   /** Optimizer steps done. */
   get step(): number {
-    return this.adam.step
+    return this.optimizer.step
   }
 
   stepDone(record: StepRecord, labels: number): void {
@@ -99,7 +98,7 @@ export class Run {
     const epoch = this.epoch
     this.epochs.push({ epoch, train_loss: this.lossSum / this.labels, validation_loss: metrics?.loss ?? null, metrics })
     const better = metrics !== null && (this.best === null || metrics.loss < this.best.metrics.loss)
-    if (better) this.best = { rows: this.rows.slice(), epoch, metrics }
+    if (better) this.best = { parameters: this.parameters.slice(), epoch, metrics }
     this.stopped = patience !== null && this.best !== null && epoch - this.best.epoch >= patience
     this.epoch += 1
     this.group = 0
@@ -109,9 +108,9 @@ export class Run {
   }
 
   /** The prompt to keep: the best by validation loss, else the present one; with the epoch it is from. */
-  kept(): { rows: Float32Array; epoch: number } {
+  kept(): { parameters: Float32Array; epoch: number } {
     return this.best
-      ? { rows: this.best.rows.slice(), epoch: this.best.epoch }
-      : { rows: this.rows.slice(), epoch: this.epochs.at(-1)?.epoch ?? 0 }
+      ? { parameters: this.best.parameters.slice(), epoch: this.best.epoch }
+      : { parameters: this.parameters.slice(), epoch: this.epochs.at(-1)?.epoch ?? 0 }
   }
 }

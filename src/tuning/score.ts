@@ -22,33 +22,26 @@ export interface RowScores {
 }
 
 /**
- * Scores all rows behind `prompt` ([n, H]; empty for the untuned model), in batches of their own lengths.
+ * Scores all rows, each behind its prompt, in batches of their own lengths.
  * @param longest sequence length to make a new shape with, should a row outgrow all of them.
  * @returns in the rows' order, or null when the gate closed on the way.
  */
-export async function scoreRows(
-  scorer: Scorer,
-  prompt: Float32Array,
-  queries: readonly RowQuery[],
-  longest = 1,
-): Promise<RowScores[] | null> {
+export async function scoreRows(scorer: Scorer, queries: readonly RowQuery[], longest = 1): Promise<RowScores[] | null> {
   const { model, assembler, shapes, batch_size, gate } = scorer
-  const n = prompt.length / model.hidden_size
-  const needs = queries.map(({ fed, slots }) => ({ sequence_length: n + fed.length, label_length: slots.length }))
+  const rowsIn = (prompt: Float32Array): number => prompt.length / model.hidden_size
+  const needs = queries.map(({ prompt, encoder, fed, slots }) => ({
+    sequence_length: rowsIn(prompt.decoder) + fed.length,
+    label_length: slots.length,
+    encoder_length: encoder === null ? 0 : rowsIn(prompt.encoder) + encoder.length,
+  }))
   for (const need of needs) shapes.fit(need, longest)
   const results: RowScores[] = []
   const order = queries.map((_, row) => row)
   for (const { shape, rows } of bucketBatches(order, needs, shapes, batch_size)) {
     if (!(await gate())) return null
     const asked = rows.flatMap((row) => queries[row] ?? [])
-    const { log_probabilities, greedy_ids } = await model.score(
-      assembler.assemble(
-        shape,
-        prompt,
-        asked,
-        asked.map(() => 0),
-      ),
-    )
+    const weights = asked.map(() => 0)
+    const { log_probabilities, greedy_ids } = await model.score(await assembler.assemble(shape, asked, weights, 'states'))
     scorer.onBatch()
     rows.forEach((row, b) => {
       const start = b * shape.label_length

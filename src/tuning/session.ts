@@ -5,8 +5,9 @@
 import type { FrozenModel } from '../engine/frozen-model'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
-import type { Evaluation, TuneReport } from '../library/prompt-record'
-import { Assembler } from './assemble'
+import type { BaselineName, Evaluation, TuneReport } from '../library/prompt-record'
+import { Assembler, needOf } from './assemble'
+import { baselinesOf, baselineSequences } from './baselines'
 import { epochGroups } from './batches'
 import type { Batch } from './batches'
 import { fingerprint } from './checkpoint'
@@ -15,16 +16,25 @@ import { TuneControl } from './control'
 import type { Gate } from './control'
 import { TuningError } from './errors'
 import { evaluate, measure } from './evaluate'
+import type { HeldOut } from './evaluate'
+import { initialParameters } from './initialize'
+import type { SourcePrompt } from './initialize'
+import { firstTokens } from './labels'
 import { resolveLearningRate } from './learning-rate'
 import type { LearningRate } from './learning-rate'
 import { Meter } from './meter'
 import type { TuneObserver } from './observer'
 import { prepare } from './prepare'
 import type { Prepared } from './prepare'
-import { initialPrompt } from './prompt'
+import { newOptimizerState } from './optimizer'
+import type { TuneResult } from './result'
 import { Run } from './run'
 import { scheduleFactor } from './schedule'
 import type { Scorer } from './score'
+import type { BuiltSequence } from './sequences'
+import { Shapes } from './shapes'
+import { NO_PROMPT, parameterCount, promptsOf } from './soft-prompt'
+import type { Prompts } from './soft-prompt'
 import { trainStep } from './step'
 import type { StepSettings } from './step'
 import type { Tokenizer } from './tokenizer'
@@ -36,6 +46,8 @@ export interface TuneOptions {
   readonly train: readonly Example[]
   /** null: job.validation's share of `train` is held out. */
   readonly validation: readonly Example[] | null
+  /** The prompt that source methods start from. */
+  readonly source?: SourcePrompt | null
   readonly observer?: TuneObserver
   readonly control?: TuneControl
   /** Go on from here instead of from the start. Job and examples must be the same. */
@@ -44,14 +56,14 @@ export interface TuneOptions {
   readonly checkpoint_every_ms?: number
 }
 
-export interface TuneResult {
-  /** [num_virtual_tokens, hidden_size], fp32, row-major. */
-  readonly rows: Float32Array
-  readonly report: TuneReport
-}
-
 const CHECKPOINT_EVERY_MS = 10_000
-const UNTUNED = new Float32Array(0)
+
+const STAGES: Readonly<Record<BaselineName | 'tuned', string>> = {
+  baseline: 'Measuring the untuned model',
+  text_prompt: 'Measuring the untuned model with an instruction',
+  few_shot: 'Measuring the untuned model with solved examples',
+  tuned: 'Measuring the tuned prompt',
+}
 
 export class Session {
   readonly run: Run
@@ -74,18 +86,24 @@ export class Session {
     this.model = model
     this.observer = observer
     this.control = control
-    this.data = prepare(job, model.max_positions, tokenizer, options.train, options.validation)
+    this.data = prepare(job, model, tokenizer, options.train, options.validation)
+    const { layout } = this.data
     this.rate = resolveLearningRate(job.learning_rate, model.embedding_std)
     const mark = fingerprint(job, model.hidden_size, this.data.train, this.data.held?.sequences ?? [])
-    this.run = options.resume
-      ? Run.restore(options.resume, mark, job.tuning_config.num_virtual_tokens * model.hidden_size)
-      : new Run(mark, initialPrompt(job.tuning_config, job.seed, model, tokenizer))
+    const state = newOptimizerState(job.optimizer, layout)
+    if (options.resume) this.run = Run.restore(options.resume, mark, parameterCount(layout), state)
+    else {
+      const outputs = this.data.train_examples.map(({ output }) => output)
+      const source = options.source ?? null
+      this.run = new Run(mark, initialParameters(job, { layout, model, tokenizer, outputs, source }), state)
+    }
     this.assembler = new Assembler(model, this.data.batch_size)
     this.meter = new Meter(model, control, this.run.seconds_before, this.run.peak_before)
     this.settings = {
       weighting: job.preset === 'caikit' ? 'caikit' : 'token_mean',
       accumulate_steps: job.accumulate_steps,
       max_grad_norm: job.max_grad_norm,
+      optimizer: job.optimizer,
       weight_decay: job.weight_decay,
     }
     this.gate = this.newGate()
@@ -106,11 +124,25 @@ export class Session {
     })
   }
 
-  /** The untuned model, reading the plain verbalized input without virtual tokens. False: cancelled. */
-  async measureUntuned(): Promise<boolean> {
-    if (!this.data.held || this.run.baseline) return true
-    this.run.baseline = await this.evaluateAs('baseline', UNTUNED, this.gate)
-    return this.run.baseline !== null
+  /** The untuned model, without virtual tokens: reading the verbalized input, or with words in front of it. False: cancelled. */
+  async measureBaselines(): Promise<boolean> {
+    const { data, job, run } = this
+    if (!data.held) return true
+    for (const name of baselinesOf(job)) {
+      if (run.baselines[name]) continue
+      const sequences = baselineSequences(name, job, data.held.examples, data.train_examples, data.limits, this.options.tokenizer)
+      const scorer = { ...this.scorer(this.gate), shapes: this.baselineShapes(sequences) }
+      run.baselines[name] = await this.evaluateAs(name, NO_PROMPT, { ...data.held, sequences }, scorer)
+      if (run.baselines[name] === null) return false
+    }
+    return true
+  }
+
+  /** Words in front make rows longer than those trained on. */
+  private baselineShapes(sequences: readonly BuiltSequence[]): Shapes {
+    const slots = this.data.held?.labels ? firstTokens(this.data.held.labels).length : 0
+    const needs = sequences.map((sequence) => needOf(sequence, { encoder: 0, decoder: 0 }))
+    return new Shapes(needs, this.model.max_positions, slots)
   }
 
   /** The epoch's groups of batches that are still to do: one optimizer step each. */
@@ -127,17 +159,17 @@ export class Session {
 
   /** One optimizer step. False: cancelled before it was complete, and nothing has moved. */
   async step(group: readonly Batch[]): Promise<boolean> {
-    const { run, meter } = this
+    const { run, meter, data } = this
     const began = meter.now()
     meter.look()
-    const learning_rate = this.rate.learning_rate * scheduleFactor(this.data.schedule, run.step)
+    const learning_rate = this.rate.learning_rate * scheduleFactor(data.schedule, run.step)
     const done = await trainStep(
       this.model,
       this.assembler,
-      run.rows,
-      run.adam,
+      { layout: data.layout, parameters: run.parameters },
+      run.optimizer,
       group,
-      this.data.train,
+      data.train,
       learning_rate,
       this.settings,
       this.gate,
@@ -154,7 +186,9 @@ export class Session {
   /** Validates and closes the epoch, keeps the prompt if it is the best. False: cancelled. */
   async closeEpoch(): Promise<boolean> {
     const { run, data } = this
-    const metrics = data.held ? await measure(this.scorer(this.gate), run.rows, data.held, this.options.tokenizer) : null
+    const prompts = promptsOf(data.layout, run.parameters)
+    const metrics = data.held ? await measure(this.scorer(this.gate), prompts, data.held, this.options.tokenizer) : null
+    this.assembler.encodings.forgetPrompted()
     if (data.held && metrics === null) return false
     if (metrics && !Number.isFinite(metrics.loss)) throw this.diverged('The validation loss is not a finite number')
     const best = run.epochDone(metrics, this.job.early_stopping_patience)
@@ -166,13 +200,15 @@ export class Session {
 
   /** Measures the prompt to keep and closes the run. A cancel while it is measured leaves the measuring out. */
   async finish(finished: TuneReport['finished']): Promise<TuneResult> {
-    const tuned = this.data.held ? await this.evaluateAs('tuned', this.run.kept().rows, this.newGate()) : null
+    const { held, layout } = this.data
+    const prompts = promptsOf(layout, this.run.kept().parameters)
+    const tuned = held ? await this.evaluateAs('tuned', prompts, held, this.scorer(this.newGate())) : null
     return this.result(finished, tuned)
   }
 
   private result(finished: TuneReport['finished'], tuned: Evaluation | null): TuneResult {
-    const { run, meter } = this
-    const { rows, epoch } = run.kept()
+    const { run, meter, data } = this
+    const { parameters, epoch } = run.kept()
     const report: TuneReport = {
       device: this.model.device,
       seed: this.job.seed,
@@ -180,14 +216,14 @@ export class Session {
       steps: run.steps,
       epochs: run.epochs,
       best_epoch: epoch,
-      baseline: run.baseline,
+      ...run.baselines,
       tuned,
       counters: meter.counters(),
       peak_memory_bytes: meter.peak_memory_bytes,
       seconds: meter.seconds(),
       finished,
     }
-    return { rows, report }
+    return { layout: data.layout, task_names: data.tasks.names, parameters, report }
   }
 
   private diverged(what: string): TuningError {
@@ -205,10 +241,14 @@ export class Session {
     return { model, assembler, shapes: data.score_shapes, batch_size: data.batch_size, gate, onBatch: () => void meter.look() }
   }
 
-  private async evaluateAs(which: 'baseline' | 'tuned', prompt: Float32Array, gate: Gate): Promise<Evaluation | null> {
-    if (!this.data.held) return null
-    await this.observer.stage?.(which === 'baseline' ? 'Measuring the untuned model' : 'Measuring the tuned prompt')
-    const evaluation = await evaluate(this.scorer(gate), prompt, this.data.held, this.options.tokenizer)
+  private async evaluateAs(
+    which: BaselineName | 'tuned',
+    prompts: Prompts,
+    held: HeldOut,
+    scorer: Scorer,
+  ): Promise<Evaluation | null> {
+    await this.observer.stage?.(STAGES[which])
+    const evaluation = await evaluate(scorer, prompts, held, this.options.tokenizer)
     if (evaluation) await this.observer.evaluated?.(which, evaluation)
     return evaluation
   }

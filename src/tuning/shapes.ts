@@ -4,10 +4,12 @@
  */
 
 export interface Shape {
-  /** S: positions, virtual tokens included. */
+  /** S: positions of the stack that makes the logits, virtual tokens included. */
   readonly sequence_length: number
   /** L: label slots. */
   readonly label_length: number
+  /** E: positions of the encoder, virtual tokens included; 0 on a causal model. */
+  readonly encoder_length: number
 }
 
 /** What a row needs of a shape. */
@@ -62,7 +64,20 @@ export function bucketBounds(lengths: readonly number[], most = MAX_BUCKETS): nu
   return [...(totals.find(({ cost }) => cost <= cheapest * SLACK)?.bounds ?? [])]
 }
 
-/** The shapes of a run, ascending. A larger shape also has at least as many label slots, so that rows can always move up. */
+const SIZES = ['sequence_length', 'label_length', 'encoder_length'] as const
+
+export const largerNeed = (a: Need, b: Need): Need => ({
+  sequence_length: Math.max(a.sequence_length, b.sequence_length),
+  label_length: Math.max(a.label_length, b.label_length),
+  encoder_length: Math.max(a.encoder_length, b.encoder_length),
+})
+
+export const NO_NEED: Need = { sequence_length: 1, label_length: 1, encoder_length: 0 }
+
+/**
+ * The shapes of a run, ascending. Buckets are of the longer stack's length (the encoder's, where there is one); a larger shape is at least as
+ * large in everything, so that rows can always move up.
+ */
 export class Shapes {
   private readonly shapes: Shape[]
 
@@ -72,12 +87,12 @@ export class Shapes {
     /** Label slots beyond what rows need, for what is asked of a row besides its labels. */
     extra_slots = 0,
   ) {
-    const bounds = bucketBounds(needs.map((need) => roundLength(need.sequence_length, max_positions)))
-    this.shapes = bounds.map((sequence_length) => {
-      let label_length = 1
-      for (const need of needs)
-        if (need.sequence_length <= sequence_length) label_length = Math.max(label_length, need.label_length)
-      return { sequence_length, label_length: label_length + extra_slots }
+    const main = needs.some(({ encoder_length }) => encoder_length > 0) ? 'encoder_length' : 'sequence_length'
+    const bounds = bucketBounds(needs.map((need) => roundLength(need[main], max_positions)))
+    this.shapes = bounds.map((bound) => {
+      const most = needs.filter((need) => need[main] <= bound).reduce(largerNeed, NO_NEED)
+      const rounded = this.rounded(most)
+      return { ...rounded, [main]: bound, label_length: most.label_length + extra_slots }
     })
   }
 
@@ -85,18 +100,21 @@ export class Shapes {
     return this.shapes
   }
 
-  /** The smallest shape that holds the row. Makes one, as long as `longest`, where none does. */
+  /** The smallest shape that holds the row. Makes one, with as many positions as `longest`, where none does. */
   fit(need: Need, longest = need.sequence_length): Shape {
-    const holds = (shape: Shape): boolean =>
-      shape.sequence_length >= need.sequence_length && shape.label_length >= need.label_length
-    const found = this.shapes.find(holds)
+    const found = this.shapes.find((shape) => SIZES.every((size) => shape[size] >= need[size]))
     if (found) return found
-    const largest = this.shapes.at(-1)
-    const made: Shape = {
-      sequence_length: roundLength(Math.max(longest, need.sequence_length, largest?.sequence_length ?? 1), this.max_positions),
-      label_length: Math.max(need.label_length, largest?.label_length ?? 1),
-    }
+    const most = largerNeed(this.shapes.at(-1) ?? NO_NEED, need)
+    const made = this.rounded({ ...most, sequence_length: Math.max(longest, most.sequence_length) })
     this.shapes.push(made)
     return made
+  }
+
+  private rounded({ sequence_length, label_length, encoder_length }: Need): Shape {
+    return {
+      sequence_length: roundLength(sequence_length, this.max_positions),
+      label_length,
+      encoder_length: encoder_length === 0 ? 0 : roundLength(encoder_length, this.max_positions),
+    }
   }
 }

@@ -2,20 +2,22 @@
  * One optimizer step: a group of batches goes through the frozen model, one loss and one gradient come out, and the prompt moves. It
  * knows rows of tokens, not where they come from.
  */
-import type { FrozenModel } from '../engine/frozen-model'
+import type { FrozenModel, GradientLengths, LossAndGradient } from '../engine/frozen-model'
 import { teacherForced } from './assemble'
 import type { Assembler } from './assemble'
 import type { Batch } from './batches'
 import type { Gate } from './control'
-import { adamWOptions, adamWStep, clipGradient } from './optimizer'
-import type { AdamWState } from './optimizer'
+import { clipGradient, optimizerStep } from './optimizer'
+import type { OptimizerSettings, OptimizerState } from './optimizer'
 import type { TokenSequence } from './sequences'
+import { parameterGradient, promptsOf } from './soft-prompt'
+import type { PromptLayout } from './soft-prompt'
 
 export interface GroupGradient {
   /** Mean cross-entropy per label token over the group's rows, nats. */
   readonly loss: number
   readonly labels: number
-  /** [n, H]: d (weighted loss) / d prompt. */
+  /** d (weighted loss) / d parameters. */
   readonly gradient: Float32Array
 }
 
@@ -25,35 +27,39 @@ export interface GroupGradient {
  */
 export type Weighting = 'token_mean' | 'caikit'
 
-export interface StepSettings {
+export interface StepSettings extends OptimizerSettings {
   readonly weighting: Weighting
   readonly accumulate_steps: number
   /** null: no clipping. */
   readonly max_grad_norm: number | null
-  readonly weight_decay: number
 }
 
 const labelsIn = (batch: Batch, sequences: readonly TokenSequence[]): number =>
   batch.rows.reduce((sum, row) => sum + (sequences[row]?.target.length ?? 0), 0)
 
+/** What is trained, and its numbers, which steps move in place. */
+export interface Trained {
+  readonly layout: PromptLayout
+  readonly parameters: Float32Array
+}
+
 /**
- * Loss and gradient of a group of batches with respect to the prompt, summed in float64 so that how a group is cut into batches
+ * Loss and gradient of a group of batches with respect to the parameters, summed in float64 so that how a group is cut into batches
  * doesn't show.
- * @param prompt [n, H]
  * @returns null when the gate closed on the way.
  */
 export async function groupGradient(
   model: FrozenModel,
   assembler: Assembler,
-  prompt: Float32Array,
+  { layout, parameters }: Trained,
   group: readonly Batch[],
   sequences: readonly TokenSequence[],
   { weighting, accumulate_steps }: Pick<StepSettings, 'weighting' | 'accumulate_steps'>,
   gate: Gate,
 ): Promise<GroupGradient | null> {
-  const size = prompt.length
-  const n = size / model.hidden_size
-  const sum = new Float64Array(size)
+  const prompts = promptsOf(layout, parameters)
+  const sums = new Map<number, Float64Array>()
+  const lengths = gradientLengths(layout)
   const labels = group.reduce((total, batch) => total + labelsIn(batch, sequences), 0)
   let crossEntropy = 0
   for (const batch of group) {
@@ -63,22 +69,36 @@ export async function groupGradient(
     const rows = batch.rows.map((row) => {
       const sequence = sequences[row]
       if (!sequence) throw new RangeError(`row ${row} of ${sequences.length}`)
-      return teacherForced(sequence)
+      return sequence
     })
-    const input = assembler.assemble(
+    const input = await assembler.assemble(
       batch.shape,
-      prompt,
-      rows,
+      rows.map((sequence) => teacherForced(sequence, prompts)),
       rows.map(() => weight),
+      lengths.encoder > 0 ? 'embeds' : 'states',
     )
-    const { loss, d_inputs_embeds } = await model.lossAndGradient(input, n)
-    crossEntropy += loss / weight
+    const result = await model.lossAndGradient(input, lengths)
+    crossEntropy += result.loss / weight
     // Rows beyond the batch's own only fill it up; they weigh nothing.
-    for (let b = 0; b < rows.length; b++) {
-      for (let i = 0; i < size; i++) sum[i] = (sum[i] ?? 0) + (d_inputs_embeds[b * size + i] ?? NaN)
-    }
+    rows.forEach(({ task }, b) => addRows(sums, task, layout, result, b))
   }
-  return { loss: crossEntropy / labels, labels, gradient: Float32Array.from(sum) }
+  return { loss: crossEntropy / labels, labels, gradient: parameterGradient(layout, parameters, sums) }
+}
+
+const gradientLengths = ({ stacks, num_virtual_tokens }: PromptLayout): GradientLengths => ({
+  encoder: stacks.includes('encoder') ? num_virtual_tokens : 0,
+  decoder: stacks.includes('decoder') ? num_virtual_tokens : 0,
+})
+
+/** Adds the gradient of row b's virtual tokens to that of its task's. */
+function addRows(sums: Map<number, Float64Array>, task: number, layout: PromptLayout, result: LossAndGradient, b: number): void {
+  const size = layout.num_virtual_tokens * layout.hidden_size
+  const sum = sums.get(task) ?? new Float64Array(layout.stacks.length * size)
+  sums.set(task, sum)
+  layout.stacks.forEach((stack, part) => {
+    const from = stack === 'encoder' ? result.d_encoder_inputs_embeds : result.d_inputs_embeds
+    for (let i = 0; i < size; i++) sum[part * size + i] = (sum[part * size + i] ?? 0) + (from[b * size + i] ?? NaN)
+  })
 }
 
 export interface StepDone {
@@ -91,26 +111,26 @@ export interface StepDone {
 }
 
 /**
- * Moves the prompt once: `rows` ([n, H]) and `adam` change in place.
+ * Moves the prompt once: its parameters and the optimizer's state change in place.
  * @returns null when the gate closed on the way; nothing has moved then.
  */
 export async function trainStep(
   model: FrozenModel,
   assembler: Assembler,
-  rows: Float32Array,
-  adam: AdamWState,
+  trained: Trained,
+  state: OptimizerState,
   group: readonly Batch[],
   sequences: readonly TokenSequence[],
   learning_rate: number,
   settings: StepSettings,
   gate: Gate,
 ): Promise<StepDone | null> {
-  const result = await groupGradient(model, assembler, rows, group, sequences, settings, gate)
+  const result = await groupGradient(model, assembler, trained, group, sequences, settings, gate)
   if (result === null) return null
   const { loss, labels, gradient } = result
   const gradient_norm = clipGradient(gradient, settings.max_grad_norm)
   if (!Number.isFinite(loss)) return { loss, labels, gradient_norm, diverged: 'The loss is not a finite number' }
   if (!Number.isFinite(gradient_norm)) return { loss, labels, gradient_norm, diverged: 'The gradient is not finite' }
-  adamWStep(rows, gradient, adam, learning_rate, adamWOptions(settings.weight_decay))
+  optimizerStep(settings, trained, gradient, state, learning_rate)
   return { loss, labels, gradient_norm, diverged: null }
 }

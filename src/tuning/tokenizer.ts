@@ -7,4 +7,6 @@ export interface Tokenizer {
   readonly eos_token_id: number
   readonly bos_token_id: number | null
   readonly pad_token_id: number | null
+  /** What the decoder of an encoder-decoder reads before its first token; null for others. */
+  readonly decoder_start_token_id: number | null
 }

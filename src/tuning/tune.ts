@@ -1,8 +1,8 @@
 /**
  * Prompt tuning (Lester et al. 2021, https://arxiv.org/abs/2104.08691): the language model's weights stay as they are; the rows put in front of its
- * text are moved by gradient until it says the target.
+ * text are moved by gradient until it says the target. P is one prompt, or one shared by tasks that scale it (soft-prompt.ts).
  *
- *     P <- initial rows                                          prompt.ts
+ *     P <- initial rows                                          initialize.ts
  *     for each epoch, for each group of batches:                 batches.ts
  *         loss <- cross-entropy of the targets behind [P; source]   assemble.ts, step.ts
  *         P    <- AdamW(P, d loss / d P)                         optimizer.ts, schedule.ts
@@ -12,9 +12,11 @@
  */
 import { TuningCancelled } from './errors'
 import { Session } from './session'
-import type { TuneOptions, TuneResult } from './session'
+import type { TuneOptions } from './session'
+import type { TuneResult } from './result'
 
-export type { TuneOptions, TuneResult } from './session'
+export type { TuneResult } from './result'
+export type { TuneOptions } from './session'
 
 /**
  * Tunes a prompt. Cancelled through `control`, it returns the best prompt so far.
@@ -26,7 +28,7 @@ export async function tune(options: TuneOptions): Promise<TuneResult> {
   const { run } = session
   await session.announce()
 
-  let going = await session.measureUntuned()
+  let going = await session.measureBaselines()
   while (going && !run.stopped && run.epoch <= options.job.num_epochs) {
     for (const group of session.remainingGroups()) {
       going = await session.step(group)

@@ -3,7 +3,7 @@
  * its own embedding), the logits are state times a random matrix. It stands in for FrozenModel in tests of the loop, where what matters is
  * that loss and gradient are those of the same function; it says nothing about real engines.
  */
-import type { CausalBatch, FrozenModel, LossAndGradient, Scores } from '../../src/engine/frozen-model'
+import type { FrozenModel, GradientLengths, LossAndGradient, Scores, TokenBatch } from '../../src/engine/frozen-model'
 import { Random } from '../../src/tuning/random'
 
 export interface AnalyticOptions {
@@ -15,6 +15,7 @@ export interface AnalyticOptions {
 }
 
 export class AnalyticModel implements FrozenModel {
+  readonly kind = 'causal-lm'
   readonly device = 'cpu'
   readonly hidden_size: number
   readonly vocab_size: number
@@ -45,7 +46,11 @@ export class AnalyticModel implements FrozenModel {
     return rows
   }
 
-  lossAndGradient(batch: CausalBatch, gradient_length: number): Promise<LossAndGradient> {
+  encode(): Promise<Float32Array> {
+    return Promise.reject(new RangeError('no encoder'))
+  }
+
+  lossAndGradient(batch: TokenBatch, { decoder: gradient_length }: GradientLengths): Promise<LossAndGradient> {
     const { batch_size: B, label_length: L, sequence_length: S } = batch
     const H = this.hidden_size
     this.calls.push(`gradient ${B},${S},${L}`)
@@ -71,10 +76,10 @@ export class AnalyticModel implements FrozenModel {
         for (let h = 0; h < H; h++) d[row + h] = (d[row + h] ?? 0) + factor * (dPre[h] ?? 0)
       }
     }
-    return Promise.resolve({ loss, d_inputs_embeds: Float32Array.from(d) })
+    return Promise.resolve({ loss, d_inputs_embeds: Float32Array.from(d), d_encoder_inputs_embeds: new Float32Array(0) })
   }
 
-  score(batch: CausalBatch): Promise<Scores> {
+  score(batch: TokenBatch): Promise<Scores> {
     const { batch_size: B, label_length: L, sequence_length: S } = batch
     this.calls.push(`score ${B},${S},${L}`)
     const log_probabilities = new Float32Array(B * L)
@@ -96,7 +101,7 @@ export class AnalyticModel implements FrozenModel {
     return Promise.resolve()
   }
 
-  private at({ inputs_embeds, attention_mask, sequence_length: S }: CausalBatch, b: number, p: number) {
+  private at({ inputs_embeds, attention_mask, sequence_length: S }: TokenBatch, b: number, p: number) {
     const H = this.hidden_size
     const pre = new Float64Array(H)
     for (let q = 0; q <= p; q++) {

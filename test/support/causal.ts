@@ -1,14 +1,14 @@
 /** Loading fixture models for tests, and running them in onnxruntime (wasm, one thread) as the reference. */
 import { readFileSync } from 'node:fs'
 import * as ort from 'onnxruntime-web/webgpu'
-import { cutModel, type CutModel } from '../../src/graph/cut'
+import { cutModel, type CutCausal } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
 
 ort.env.wasm.numThreads = 1
 
 export interface Fixture {
   readonly bytes: Uint8Array
-  readonly cut: CutModel
+  readonly cut: CutCausal
 }
 
 /** @param path from the repository's root */

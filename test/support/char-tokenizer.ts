@@ -12,6 +12,7 @@ export function charTokenizer(add_bos = false): Tokenizer {
     eos_token_id: 1,
     bos_token_id: add_bos ? 0 : null,
     pad_token_id: null,
+    decoder_start_token_id: null,
     encode(text, { add_special_tokens }) {
       const ids = [...text].map((c) => (PRINTABLE.includes(c) ? FIRST + PRINTABLE.indexOf(c) : UNKNOWN))
       return add_bos && add_special_tokens ? [0, ...ids] : ids

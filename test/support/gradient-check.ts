@@ -21,7 +21,7 @@ export function withGradient(program: Program, value: string, wrt: string): Prog
   const type = builder.type(value)
   builder.input('dy', type)
   const seeded = builder.finish([...new Set([...program.outputs, value])])
-  return differentiate(seeded, { seeds: new Map([[value, 'dy']]), wrt, gradient: 'dx' })
+  return differentiate(seeded, { seeds: new Map([[value, 'dy']]), wrt: new Map([[wrt, 'dx']]) })
 }
 
 /** Seeded noise in (-1, 1) for every input of a program, by name. */

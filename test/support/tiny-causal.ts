@@ -25,7 +25,7 @@ export function trainingStep(bytes: Uint8Array): TrainingStep {
   const next = seeded(1)
   const ids = (count: number) => Int32Array.from({ length: count }, () => Math.floor(next() * cut.vocab_size))
   return {
-    program: trainingProgram(fuse(program), { label_length: L, gradient_length: 8 }),
+    program: trainingProgram(fuse(program), { label_length: L, gradient_lengths: { inputs_embeds: 8 } }),
     feeds: new Map<string, HostArray>([
       ['inputs_embeds', readEmbeddingRows(cut.embedding, ids(B * S))],
       ['label_positions', Int32Array.of(10, 11, 12, 13, 20, 21, 22, 22)],

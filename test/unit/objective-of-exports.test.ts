@@ -105,7 +105,7 @@ describe.each([
       ['label_weights', slots(() => 1 / total)],
     ])
     for (const forward of [plain, fused]) {
-      const result = evaluateProgram(trainingProgram(forward, { label_length: L, gradient_length: P }), feeds)
+      const result = evaluateProgram(trainingProgram(forward, { label_length: L, gradient_lengths: { inputs_embeds: P } }), feeds)
       expect(Math.abs(at(result.get('loss')?.data ?? [], 0) - at(golden.losses, 0))).toBeLessThan(
         TOLERANCE * at(golden.losses, 0),
       )
@@ -166,9 +166,9 @@ describe('what fusing finds in real exports', () => {
     const path = `public/models/promptlathe/tiny-causal/onnx/${file}`
     const { plain, fused } = forwardOf(path, 2, 40, 'ones', true)
     expect(fusionReport(plain, fused).counts).toMatchObject({ RMSNorm: 13, Silu: 6, RotaryEmbedding: 12, Attention: 6 })
-    const training = trainingProgram(fused, { label_length: 3, gradient_length: 20 })
+    const training = trainingProgram(fused, { label_length: 3, gradient_lengths: { inputs_embeds: 20 } })
     // Fusing carries over to the whole step: a third of the ops.
-    const unfused = trainingProgram(plain, { label_length: 3, gradient_length: 20 })
+    const unfused = trainingProgram(plain, { label_length: 3, gradient_lengths: { inputs_embeds: 20 } })
     expect(training.ops.length * 2.5).toBeLessThan(unfused.ops.length)
     expect(count(training, 'AttentionGrad')).toBe(6)
     // No logits for the 40 positions.

@@ -1,10 +1,10 @@
 /** Devices: what this machine has, engines on them, and which one `auto` takes for a model (by measuring, where there is a choice). */
 import { EngineError, DEVICES, type Device, type Engine } from '../../src/engine/engine'
-import type { CausalBatch } from '../../src/engine/frozen-model'
+import type { EncoderEmbeds, TokenBatch } from '../../src/engine/frozen-model'
 import { GraphModel } from '../../src/engine/graph-model'
 import { createOrtEngine } from '../../src/engine/ort/ort-engine'
 import type { OrtLibrary } from '../../src/engine/ort/ort-library'
-import { compareLogits, engineLogits, selfTestIds } from '../../src/engine/self-test'
+import { compareLogits, engineLogits, selfTestIds, selfTestInput } from '../../src/engine/self-test'
 import { probeWebGPU } from '../../src/engine/tfjs/backend'
 import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import type { CutModel } from '../../src/graph/cut'
@@ -65,8 +65,8 @@ export async function chooseEngine(ort: OrtLibrary, device: string, cut: CutMode
     return because(`WebGPU does not start, ${messageOf(error)}`)
   }
   try {
-    const ids = selfTestIds(cut.vocab_size)
-    const check = compareLogits(await engineLogits(cut, gpu, ids), await engineLogits(cut, wasm, ids), rounds)
+    const input = selfTestInput(cut)
+    const check = compareLogits(await engineLogits(cut, gpu, input), await engineLogits(cut, wasm, input), rounds)
     if (!check.ok) throw new EngineError(`its results differ by ${check.max_abs_diff.toPrecision(2)}`)
     const [gpuMs, wasmMs] = [await stepTime(cut, gpu), await stepTime(cut, wasm)]
     const times = `a step takes ${gpuMs.toFixed(0)} ms on WebGPU and ${wasmMs.toFixed(0)} ms on wasm`
@@ -89,29 +89,40 @@ async function stepTime(cut: CutModel, engine: Engine): Promise<number> {
   const model = new GraphModel({ cut, engine })
   try {
     const batch = probeBatch(model)
-    await model.lossAndGradient(batch, PROBE.virtual_tokens)
+    const { virtual_tokens } = PROBE
+    const lengths = cut.kind === 'causal-lm' ? { decoder: virtual_tokens, encoder: 0 } : { decoder: 0, encoder: virtual_tokens }
+    await model.lossAndGradient(batch, lengths)
     const started = performance.now()
-    await model.lossAndGradient(batch, PROBE.virtual_tokens)
+    await model.lossAndGradient(batch, lengths)
     return performance.now() - started
   } finally {
     await model.dispose()
   }
 }
 
-function probeBatch(model: GraphModel): CausalBatch {
+function probeBatch(model: GraphModel): TokenBatch {
   const { batch_size, label_length } = PROBE
-  const sequence_length = Math.min(PROBE.sequence_length, model.max_positions ?? PROBE.sequence_length)
-  const ids = selfTestIds(model.vocab_size, batch_size * sequence_length)
+  const longest = Math.min(PROBE.sequence_length, model.max_positions ?? PROBE.sequence_length)
+  const sequence_length = model.kind === 'causal-lm' ? longest : label_length
+  const ids = (count: number): number[] => selfTestIds(model.vocab_size, count)
+  const mask = (length: number): Int32Array => new Int32Array(batch_size * length).fill(1)
+  const encoder: EncoderEmbeds = {
+    kind: 'embeds',
+    sequence_length: longest,
+    attention_mask: mask(longest),
+    inputs_embeds: model.kind === 'causal-lm' ? new Float32Array(0) : model.embed(ids(batch_size * longest), 'encoder'),
+  }
   const labels = batch_size * label_length
   return {
     batch_size,
     sequence_length,
     label_length,
-    inputs_embeds: model.embed(ids),
-    attention_mask: new Int32Array(batch_size * sequence_length).fill(1),
+    inputs_embeds: model.embed(ids(batch_size * sequence_length), 'decoder'),
+    attention_mask: mask(sequence_length),
     label_positions: Int32Array.from({ length: labels }, (_, i) => sequence_length - label_length + (i % label_length)),
-    label_ids: Int32Array.from(selfTestIds(model.vocab_size, labels)),
+    label_ids: Int32Array.from(ids(labels)),
     label_weights: new Float32Array(labels).fill(1 / labels),
+    encoder: model.kind === 'causal-lm' ? null : encoder,
   }
 }
 

@@ -1,21 +1,22 @@
 /** One line of `npm run inspect`: what a model is made of, whether it can be tuned, and how exact we are on it. */
 import { checkReference } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutModel } from '../../src/graph/cut'
+import { cutGraphs, logitsGraph, type CutModel } from '../../src/graph/cut'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import type { OnnxModel } from '../../src/graph/ir'
+import type { Program } from '../../src/graph/program'
 import { readModel } from '../../src/graph/read'
-import { specialize } from '../../src/graph/specialize'
-import type { LoadedModel, LoadProgress } from '../../src/models/load'
+import { specialize, specializeSeq2Seq } from '../../src/graph/specialize'
+import type { LoadProgress, ModelPart } from '../../src/models/load'
 import type { Commands, InspectReport } from '../../src/protocol'
 import { chooseEngine, messageOf } from './devices'
-import { roundsActivations, type Models } from './models'
+import { cutParts, roundsActivations, type Models } from './models'
 import type { Report, Services } from './services'
 
 /** The shape whose program is looked at for fusing. */
-const SHAPE = { batch_size: 1, sequence_length: 16, mask: 'ones', simulate_rounding: true } as const
+const SHAPE = { batch_size: 1, sequence_length: 16, simulate_rounding: true } as const
 
-type Files = Pick<LoadedModel, 'onnx' | 'external'>
+type Part = Pick<ModelPart, 'onnx' | 'external'>
 
 /** @throws only what loading throws: what is wrong with the model itself is in the report */
 export async function inspect(
@@ -24,23 +25,23 @@ export async function inspect(
   models: Models,
   report: Report,
 ): Promise<InspectReport> {
-  const files = await load(command, services, models, report)
+  const parts = await load(command, services, models, report)
   let known: InspectReport = { ...NOTHING, model: command.base_model }
   try {
-    const model = readModel(files.onnx, { external: files.external })
-    known = { ...known, ops: countOps(model) }
-    const cut = cutModel(model)
-    const { ops, unsupported } = coverage(cut)
+    known = { ...known, ops: countOps(parts.map(({ onnx, external }) => readModel(onnx, { external }))) }
+    const cut = cutParts(parts)
+    const { ops, unsupported } = coverage(...cutGraphs(cut))
     known = { ...known, kind: cut.kind, ops, unsupported, parameters: cut.parameters }
     if (unsupported.length > 0) return { ...known, error: `${unsupported.length} nodes can't be computed here` }
-    const { program } = specialize(cut, SHAPE)
+    const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
     const { engine } = await chooseEngine(services.ort, command.device, cut, roundsActivations(cut))
     try {
-      const self_test = await models.selfTest({ loaded: files, cut }, engine)
+      const self_test = await models.selfTest(parts, cut, engine)
       known = { ...known, self_test }
-      const reference = command.reference === null ? null : await checkReference(cut, engine, command.reference)
+      // References of encoder-decoders are of the decoder, behind states of their own.
+      const reference = command.reference === null ? null : await checkReference(logitsGraph(cut), engine, command.reference)
       return { ...known, reference }
     } finally {
       await engine.dispose()
@@ -48,6 +49,13 @@ export async function inspect(
   } catch (error) {
     return { ...known, error: messageOf(error) }
   }
+}
+
+function programOf(cut: CutModel): Program {
+  const { batch_size, sequence_length, simulate_rounding } = SHAPE
+  const shape = { batch_size, sequence_length, simulate_rounding }
+  if (cut.kind === 'seq2seq') return specializeSeq2Seq(cut, { ...shape, encoder_length: sequence_length }).program
+  return specialize(cut, { ...shape, mask: 'ones' }).program
 }
 
 const NOTHING: InspectReport = {
@@ -62,19 +70,19 @@ const NOTHING: InspectReport = {
   error: null,
 }
 
-async function load(command: Commands['inspect'], services: Services, models: Models, report: Report): Promise<Files> {
+async function load(command: Commands['inspect'], services: Services, models: Models, report: Report): Promise<readonly Part[]> {
   const { base_model, model_dtype, allow_downloads, file } = command
   const onProgress = (progress: LoadProgress): void => report({ type: 'model_progress', ...progress })
   const options = { model_dtype, allow_downloads, onProgress }
-  if (file !== null) return services.loader.loadFile(base_model, file, options)
+  if (file !== null) return [await services.loader.loadFile(base_model, file, options)]
   const known = models.inMemory(base_model, model_dtype)
-  return known?.loaded ?? services.loader.load(base_model, options)
+  return (known?.loaded ?? (await services.loader.load(base_model, options))).parts
 }
 
-/** Ops of the whole file: said when it can't be cut. */
-function countOps(model: OnnxModel): Record<string, number> {
+/** Ops of the whole files: said when they can't be cut. */
+function countOps(files: readonly OnnxModel[]): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const { op_type, domain } of model.graph.nodes) {
+  for (const { op_type, domain } of files.flatMap(({ graph }) => graph.nodes)) {
     const key = domain === '' ? op_type : `${domain}.${op_type}`
     counts[key] = (counts[key] ?? 0) + 1
   }

@@ -5,14 +5,15 @@
 import type { Engine } from '../../src/engine/engine'
 import { GraphModel } from '../../src/engine/graph-model'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
-import { compareLogits, engineLogits, selfTestIds, type SelfTest } from '../../src/engine/self-test'
+import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutModel, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
 import type { BaseModelRef } from '../../src/library/prompt-record'
-import type { LoadedModel } from '../../src/models/load'
+import type { LoadedModel, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
 import { autoLearningRate } from '../../src/tuning/learning-rate'
+import type { Tokenizer } from '../../src/tuning/tokenizer'
 import { chooseEngine } from './devices'
 import { CommandError } from './failures'
 import type { Report, Services } from './services'
@@ -41,7 +42,26 @@ const KEPT = 2
 
 /** Whether a file rounds activations to 8 bits, so that results agree less closely. */
 export const roundsActivations = (cut: CutModel): boolean =>
-  cut.graph.nodes.some((node) => node.op_type === 'DynamicQuantizeLinear')
+  cutGraphs(cut).some(({ graph }) => graph.nodes.some((node) => node.op_type === 'DynamicQuantizeLinear'))
+
+/** A model's files, read and cut: one causal model, or an encoder and its decoder. @throws GraphError */
+export function cutParts(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[]): CutModel {
+  const [first, second] = parts.map(({ onnx, external }) => readModel(onnx, { external }))
+  if (!first) throw new RangeError('a model of no files')
+  return second ? cutSeq2Seq(first, second) : cutModel(first)
+}
+
+/** The model's tokenizer as tuning wants it. */
+export const tokenizerOf = ({ tokenizer, decoder_start_token_id }: LoadedModel): Tokenizer => ({
+  ...tokenizer,
+  decoder_start_token_id,
+})
+
+/** Positions a model has, by its graph and its config. */
+export function maxPositions({ loaded, cut }: ReadyModel): number | null {
+  const known = [cut.max_positions, loaded.max_positions].filter((limit) => limit !== null)
+  return known.length === 0 ? null : Math.min(...known)
+}
 
 export class Models {
   /** By id and dtype as asked; insertion order is use order. */
@@ -77,7 +97,7 @@ export class Models {
     })
     const file = loaded.onnx_path
     report?.({ type: 'model_progress', file, loaded: 0, total: null, stage: 'prepare' })
-    const cut = cutModel(readModel(loaded.onnx, { external: loaded.external }))
+    const cut = cutParts(loaded.parts)
     const ready = { loaded, cut }
     this.ready.set(key, ready)
     if (request.model_dtype === 'auto') this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
@@ -152,13 +172,10 @@ export class Models {
   }
 
   /** Compares the engine's logits with onnxruntime's. */
-  async selfTest(
-    ready: { readonly loaded: Pick<LoadedModel, 'onnx' | 'external'>; readonly cut: CutModel },
-    engine: Engine,
-  ): Promise<SelfTest> {
-    const ids = selfTestIds(ready.cut.vocab_size)
-    const reference = await referenceLogits(this.services.ort, ready.loaded, ids)
-    return compareLogits(await engineLogits(ready.cut, engine, ids), reference, roundsActivations(ready.cut))
+  async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
+    const input = selfTestInput(cut)
+    const reference = await referenceLogits(this.services.ort, parts, input)
+    return compareLogits(await engineLogits(cut, engine, input), reference, roundsActivations(cut))
   }
 
   private async openNow(
@@ -196,7 +213,7 @@ export class Models {
     const key = `${ready.loaded.sha256}|${engine.device}`
     if (this.tested.has(key)) return
     report?.({ type: 'stage', text: 'Comparing with onnxruntime' })
-    const { max_abs_diff, tolerance, ok } = await this.selfTest(ready, engine)
+    const { max_abs_diff, tolerance, ok } = await this.selfTest(ready.loaded.parts, ready.cut, engine)
     if (!ok) {
       throw new CommandError(
         'unsupported',
@@ -215,7 +232,7 @@ export class Models {
 }
 
 function refuseUnsupported(id: string, cut: CutModel): void {
-  const { unsupported } = coverage(cut)
+  const { unsupported } = coverage(...cutGraphs(cut))
   if (unsupported.length === 0) return
   const names = [...new Set(unsupported.map(({ op_type, domain }) => (domain === '' ? op_type : `${domain}.${op_type}`)))]
   const first = unsupported[0]?.node ?? ''

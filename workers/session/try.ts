@@ -2,9 +2,9 @@
 import type { PromptRecord } from '../../src/library/prompt-record'
 import type { GenerationPrompt } from '../../src/models/generate'
 import type { Commands, Generation } from '../../src/protocol'
-import { buildSource, type SequenceLimits } from '../../src/tuning/sequences'
+import { buildSource, templateOf, type SequenceLimits } from '../../src/tuning/sequences'
 import { CommandError } from './failures'
-import type { ModelRequest, Models, ReadyModel } from './models'
+import { tokenizerOf, type ModelRequest, type Models, type ReadyModel } from './models'
 import type { Report, Services } from './services'
 
 const PLAIN = '{{input}}'
@@ -99,9 +99,16 @@ function sourceFor(
   const limits: SequenceLimits = {
     max_source_length: prompt?.job?.max_source_length ?? Infinity,
     max_target_length: 1,
-    num_virtual_tokens,
+    kind: loaded.kind,
+    virtual_tokens: { encoder: 0, decoder: num_virtual_tokens },
     max_positions,
   }
-  const { ids } = buildSource(verbalizer ?? prompt?.job?.verbalizer ?? PLAIN, input, limits, loaded.tokenizer, reserved)
+  const { ids } = buildSource(
+    templateOf(verbalizer ?? prompt?.job?.verbalizer ?? PLAIN),
+    input,
+    limits,
+    tokenizerOf(loaded),
+    reserved,
+  )
   return { ids, new_tokens: Math.min(sampling.max_new_tokens, Math.max(1, room - ids.length)) }
 }

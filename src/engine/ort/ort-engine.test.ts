@@ -86,7 +86,7 @@ describe('whole steps', () => {
   // The gradients of attention and of SiLU take parts of the forward half over, so op by op is not enough. Errors add up over the layers.
   test.each([false, true])('a Llama training step is the evaluator’s (q8: %s)', async (quantized) => {
     const forward = llamaProgram({ ...SMALL, quantized })
-    const program = trainingProgram(forward, { label_length: 3, gradient_length: 4 })
+    const program = trainingProgram(forward, { label_length: 3, gradient_lengths: { inputs_embeds: 4 } })
     // Rounded layers: where a value falls on the other side of a level, that level (1/255 of the range) is the difference.
     const tolerance = quantized ? 2e-2 : 5e-5
     expect(await errorOnEngine({ name: 'step', program, feeds: anyFeeds(program, SMALL.sequence), tolerance })).toBeLessThan(

@@ -12,11 +12,36 @@ export interface ReferenceModel {
   readonly external: ReadonlyMap<string, Uint8Array>
 }
 
+/** What is read: by a causal model `ids`; by an encoder `ids`, and by its decoder `decoder`. */
+export interface ReferenceInput {
+  readonly ids: readonly number[]
+  readonly decoder: readonly number[]
+}
+
+/** What a file is fed besides what its name says: tokens, and an encoder's states with their mask. */
+interface Given {
+  readonly ids: readonly number[]
+  readonly states: OrtTensor | null
+}
+
 /**
- * Logits [1, ids.length, V], float32, with positions from 0 and nothing in the cache.
- * @throws EngineError when onnxruntime can't load or run the file, or an input is unknown
+ * Logits, float32, with positions from 0 and nothing in the cache: of a causal model [1, ids.length, V]; of an encoder and its decoder (in
+ * this order) [1, decoder.length, V].
+ * @throws EngineError when onnxruntime can't load or run a file, or an input is unknown
  */
-export async function referenceLogits(ort: OrtLibrary, model: ReferenceModel, ids: readonly number[]): Promise<Float32Array> {
+export async function referenceLogits(
+  ort: OrtLibrary,
+  parts: readonly ReferenceModel[],
+  input: ReferenceInput,
+): Promise<Float32Array> {
+  const [first, second] = parts
+  if (!first) throw new EngineError('a model of no files')
+  if (!second) return floatsOf(await runFile(ort, first, 'logits', { ids: input.ids, states: null }))
+  const states = await runFile(ort, first, 'last_hidden_state', { ids: input.ids, states: null })
+  return floatsOf(await runFile(ort, second, 'logits', { ids: input.decoder, states }))
+}
+
+async function runFile(ort: OrtLibrary, model: ReferenceModel, output: string, given: Given): Promise<OrtTensor> {
   const session = await attempt('load', () =>
     ort.InferenceSession.create(model.onnx, {
       executionProviders: ['wasm'],
@@ -26,10 +51,10 @@ export async function referenceLogits(ort: OrtLibrary, model: ReferenceModel, id
   )
   try {
     const feeds: Record<string, OrtTensor> = {}
-    for (const info of session.inputMetadata) feeds[info.name] = feedFor(ort, info, ids)
-    const { logits } = await attempt('run', () => session.run(feeds, ['logits']))
-    if (!logits) throw new EngineError("the model has no output 'logits'")
-    return floatsOf(logits)
+    for (const info of session.inputMetadata) feeds[info.name] = feedFor(ort, info, given)
+    const tensor = (await attempt('run', () => session.run(feeds, [output])))[output]
+    if (!tensor) throw new EngineError(`the model has no output '${output}'`)
+    return tensor
   } finally {
     await session.release()
   }
@@ -37,12 +62,14 @@ export async function referenceLogits(ort: OrtLibrary, model: ReferenceModel, id
 
 type InputInfo = Awaited<ReturnType<OrtLibrary['InferenceSession']['create']>>['inputMetadata'][number]
 
-function feedFor(ort: OrtLibrary, info: InputInfo, ids: readonly number[]): OrtTensor {
+function feedFor(ort: OrtLibrary, info: InputInfo, { ids, states }: Given): OrtTensor {
   const { name } = info
   const perToken = (values: readonly number[]): OrtTensor =>
     info.isTensor && info.type === 'int32'
-      ? new ort.Tensor('int32', Int32Array.from(values), [1, ids.length])
-      : new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [1, ids.length])
+      ? new ort.Tensor('int32', Int32Array.from(values), [1, values.length])
+      : new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length])
+  if (states && name === 'encoder_hidden_states') return states
+  if (states && name === 'encoder_attention_mask') return perToken(Array.from({ length: states.dims[1] ?? 0 }, () => 1))
   if (name === 'input_ids') return perToken(ids)
   if (name === 'attention_mask') return perToken(ids.map(() => 1))
   if (name === 'position_ids') return perToken(ids.map((_, position) => position))

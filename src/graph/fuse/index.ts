@@ -14,6 +14,9 @@ import { rotary } from './rotary'
 import type { FusionRule } from './rule'
 import { silu } from './silu'
 
+/** Program inputs that are activations; the others are masks. */
+const ACTIVATIONS = ['inputs_embeds', 'encoder_inputs_embeds', 'encoder_hidden_states']
+
 /** In the order they are tried; none makes what another reads, but flat layers are unfolded first. */
 const RULES: readonly FusionRule[] = [flatLinear, layerNorm, rmsNorm, gelu, silu, rotary, attention]
 
@@ -24,7 +27,7 @@ export function fuse(program: Program): Program {
 
 function applyRule(program: Program, rule: FusionRule): Program {
   const view = new ProgramView(program)
-  const dependent = view.dependents(['inputs_embeds'])
+  const dependent = view.dependents(ACTIVATIONS)
   const context = { view, depends: (value: string) => dependent.has(value) }
   const builder = new ProgramBuilder(program, false)
   for (const op of program.ops) {

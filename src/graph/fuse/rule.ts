@@ -13,7 +13,7 @@ export type Replacement = (builder: ProgramBuilder) => void
 
 export interface FusionContext {
   readonly view: ProgramView
-  /** Does a value depend on inputs_embeds? Composites take weights, tables and masks that do not. */
+  /** Does a value depend on the embeddings fed? Composites take weights, tables and masks that do not. */
   readonly depends: (value: string) => boolean
 }
 

@@ -49,6 +49,15 @@ export function makeHostPlan(mask: HostLane | undefined, fed: ReadonlyMap<string
   }
 }
 
+/** Both plans for the joined program: they read the same mask, the encoder's own and the decoder's over the encoder's states. */
+export function joinHostPlans(first: HostPlan, second: HostPlan, renamed: (name: string) => string): HostPlan {
+  return {
+    inputs: [...first.inputs.map(renamed), ...second.inputs],
+    run: (feeds) =>
+      new Map([...[...first.run(feeds)].map(([name, array]) => [renamed(name), array] as const), ...second.run(feeds)]),
+  }
+}
+
 /** The steps behind some values, in the order they were first taken. */
 function stepsFor(wanted: Iterable<HostLane>): HostStep[] {
   const found = new Set<HostStep>()

@@ -9,7 +9,9 @@ import { HostLane, type Taint } from '../normalize/lanes'
 export interface InputShape {
   readonly batch_size: number
   readonly sequence_length: number
-  /** 'fed': the attention mask comes with each batch; 'ones': it is constant. */
+  /** Positions of the encoder whose states a decoder reads; null elsewhere. */
+  readonly encoder_length: number | null
+  /** 'fed': the attention mask (a decoder's: that over the encoder's states) comes with each batch; 'ones': it is constant. */
   readonly mask: 'ones' | 'fed'
 }
 
@@ -43,6 +45,15 @@ const ROWS: readonly InputRow[] = [
     pattern: /^attention_mask$/,
     make: (info, shape) => ({
       array: full(ndDType(info.dtype), grid(shape), 1),
+      // A decoder's own rows are padded on the right, where no label looks: its mask is all ones.
+      taint: shape.mask === 'fed' && shape.encoder_length === null ? 'attention_mask' : null,
+    }),
+  },
+  { pattern: /^decoder_attention_mask$/, make: (info, shape) => ({ array: full(ndDType(info.dtype), grid(shape), 1) }) },
+  {
+    pattern: /^encoder_attention_mask$/,
+    make: (info, shape) => ({
+      array: full(ndDType(info.dtype), [shape.batch_size, shape.encoder_length ?? 0], 1),
       taint: shape.mask === 'fed' ? 'attention_mask' : null,
     }),
   },
@@ -53,7 +64,7 @@ const ROWS: readonly InputRow[] = [
   { pattern: /^(num_)?logits_to_keep$/, make: (info) => ({ array: fixed(info, 0) }) },
   // The batch is the first dimension; any other that the export leaves open is the length of the past.
   {
-    pattern: /^past(_key_values)?\.\d+\.(key|value)$/,
+    pattern: /^past(_key_values)?\.\d+\.((decoder|encoder)\.)?(key|value)$/,
     make: (info, shape) => ({
       array: full(
         ndDType(info.dtype),

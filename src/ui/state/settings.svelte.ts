@@ -4,7 +4,7 @@
  */
 import { checkJob } from '../../job/check-job'
 import { fields, type Job } from '../../job/parameters'
-import type { Field } from '../../job/field'
+import { isShown, type Field } from '../../job/field'
 import { CATALOGUE } from '../../models/catalogue'
 import { textOf } from '../settings/field-text'
 import { changes, flatten, nest, omit, same, type Values } from '../logic/job-values'
@@ -36,14 +36,9 @@ export class SettingsState {
   )
   readonly correct: boolean = $derived(this.checked.ok)
   readonly notices: readonly string[] = $derived(this.checked.ok ? this.checked.notices : [])
-  /** The fields a form shows now: not those another field's value hides, nor choices of one. */
+  /** The fields a form shows now: not those another field's value hides, unless there is a problem with theirs. */
   readonly shown: readonly Field[] = $derived(
-    fields().filter((field) => {
-      if (field.options !== null && field.options.length === 1 && !field.nullable && this.problems[field.path] === undefined)
-        return false
-      const condition = field.shown_when
-      return condition === undefined || condition.values.includes(String(this.values[condition.path]))
-    }),
+    fields().filter((field) => field.path in this.problems || isShown(field, (path) => this.values[path])),
   )
 
   readonly baseModel: string = $derived(textOf(this.values['base_model']))
