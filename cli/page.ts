@@ -61,7 +61,7 @@ window.promptlathe = {
     }),
   exportTo: (prompt, format, mount) =>
     outcome(async () => {
-      const { files } = await client.request('export_prompt', { prompt, format })
+      const { files } = await client.request('export_prompt', { prompt, format, task: null })
       const written: string[] = []
       for (const file of files) written.push(await putFile(mount, file))
       return written

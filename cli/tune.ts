@@ -5,85 +5,15 @@
  * --bake DIR/model/ (transformers.js layout). --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the
  * arguments are wrong, each problem as `field: message`; 1: anything else.
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parseJobFile, type DataSource, type JobFile } from '../src/job/job-file'
-import { parseRecords, RecordsError, type Example } from '../src/job/records'
 import type { PromptSummary, TuneReport } from '../src/library/prompt-record'
 import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
+import { InvalidJob, readWork, type Work } from './read-job'
 
 const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]'
-
-interface Problem {
-  readonly field: string
-  readonly message: string
-}
-
-class InvalidJob extends Error {
-  override readonly name = 'InvalidJob'
-  constructor(readonly problems: readonly Problem[]) {
-    super(problems.map((problem) => `${problem.field}: ${problem.message}`).join('\n'))
-  }
-}
-
-interface Work {
-  readonly file: JobFile
-  readonly train: readonly Example[]
-  readonly validation: readonly Example[] | null
-  /** The folder of this machine that base_model names, if it names one. */
-  readonly modelDirectory: string | null
-}
-
-function readExamples(field: string, source: DataSource, file: JobFile, folder: string, problems: Problem[]): readonly Example[] {
-  if (source.kind === 'inline') return source.records.examples
-  const path = isAbsolute(source.path) ? source.path : join(folder, source.path)
-  try {
-    const records = parseRecords(
-      readFileSync(path, 'utf8'),
-      basename(path),
-      file.columns === null ? {} : { columns: file.columns },
-    )
-    for (const skipped of records.skipped.slice(0, 20))
-      console.error(`${source.path}:${skipped.line}: skipped, ${skipped.reason}`)
-    if (records.skipped.length > 20) console.error(`${source.path}: ${records.skipped.length - 20} more rows skipped`)
-    if (records.examples.length === 0) problems.push({ field, message: `"${source.path}" holds no usable record` })
-    return records.examples
-  } catch (error) {
-    const why =
-      error instanceof RecordsError
-        ? error.message
-        : error instanceof Error && 'code' in error
-          ? `can't be read (${String(error.code)})`
-          : String(error)
-    problems.push({ field, message: `"${source.path}": ${why}` })
-    return []
-  }
-}
-
-/** Reads and checks the job file and its data. @throws InvalidJob with every problem. */
-function readWork(path: string, device: string | undefined): Work {
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new InvalidJob([{ field: 'job', message: `${path}: ${error instanceof Error ? error.message : String(error)}` }])
-  }
-  if (device !== undefined && typeof json === 'object' && json !== null && !Array.isArray(json)) json = { ...json, device }
-  const checked = parseJobFile(json)
-  if (!checked.ok) throw new InvalidJob(checked.problems)
-  for (const notice of checked.notices) console.error(notice)
-  const { file } = checked
-  const folder = dirname(resolve(path))
-  const problems: Problem[] = []
-  const train = readExamples('train', file.train, file, folder, problems)
-  const validation = file.validation === null ? null : readExamples('validation', file.validation, file, folder, problems)
-  if (problems.length > 0) throw new InvalidJob(problems)
-  const directory = resolve(folder, file.job.base_model)
-  const isDirectory = existsSync(directory) && statSync(directory).isDirectory()
-  return { file, train, validation, modelDirectory: isDirectory ? directory : null }
-}
 
 async function run(work: Work, out: string, bake: boolean): Promise<void> {
   const { job } = work.file
@@ -140,6 +70,7 @@ async function main(): Promise<number> {
     return 2
   }
   const work = readWork(path, values.device)
+  for (const note of work.notes) console.error(note)
   if (values.check) {
     console.log(`valid: ${work.train.length} examples, ${work.validation?.length ?? work.file.job.validation} held out`)
     return 0

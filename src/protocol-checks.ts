@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { DEVICES } from './engine/engine'
+import { EXPORT_FORMATS } from './library/export-formats'
 import { BASELINES } from './library/prompt-record'
 import {
   EpochRecordSchema,
@@ -18,6 +19,7 @@ import type {
   CommandName,
   Commands,
   DeviceInfo,
+  ExportedFiles,
   Failure,
   Generation,
   InspectReport,
@@ -86,13 +88,15 @@ const onPrompt = v.object({ prompt: text })
 const onRun = v.object({ run: text })
 const model = { base_model: text, model_dtype: text, device: text, allow_downloads: flag }
 
+const job = { job: v.unknown(), name: text, train: examples, validation: v.nullable(examples) }
+
 const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   probe_devices: empty,
   open_model: v.object(model),
   add_model_files: v.object({ name: text, files }),
   inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
   preview: v.object({ job: v.unknown(), examples }),
-  tune: v.object({ job: v.unknown(), name: text, train: examples, validation: v.nullable(examples) }),
+  tune: v.object(job),
   resume_run: onRun,
   interrupted_runs: empty,
   discard_run: onRun,
@@ -105,7 +109,7 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   rename_prompt: v.object({ prompt: text, name: v.pipe(text, v.trim(), v.minLength(1), v.maxLength(200)) }),
   delete_prompt: onPrompt,
   import_prompt: v.object({ name: text, base_model: text, files }),
-  export_prompt: v.object({ prompt: text, format: v.picklist(['peft', 'baked']) }),
+  export_prompt: v.object({ prompt: text, format: v.picklist(EXPORT_FORMATS), task: v.nullable(text) }),
   storage: empty,
   remove_model: v.object({ base_model: text }),
   persist_storage: empty,
@@ -172,6 +176,13 @@ const storage: Schema<StorageReport> = v.object({
   memory_only: v.nullable(text),
 })
 
+const exportedFiles: Schema<ExportedFiles> = v.object({
+  filename: text,
+  files,
+  zip: v.instance(Blob),
+  notices: v.array(text),
+})
+
 const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   probe_devices: v.array(deviceInfo),
   open_model: modelSummary,
@@ -191,7 +202,7 @@ const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   rename_prompt: nothing,
   delete_prompt: nothing,
   import_prompt: PromptSummarySchema,
-  export_prompt: v.object({ filename: text, files, zip: v.instance(Blob) }),
+  export_prompt: exportedFiles,
   storage,
   remove_model: nothing,
   persist_storage: flag,

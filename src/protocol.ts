@@ -8,6 +8,7 @@
  */
 import type { Device } from './engine/engine'
 import type { Example } from './job/records'
+import type { ExportFormat } from './library/export-formats'
 import type { Sampling } from './models/sampling'
 import type { Preview } from './tuning/preview'
 import type {
@@ -68,6 +69,7 @@ export interface InspectReport {
   readonly error: string | null
 }
 
+export type { ExportFormat } from './library/export-formats'
 export type { Preview } from './tuning/preview'
 export type { Sampling } from './models/sampling'
 
@@ -147,9 +149,10 @@ export interface Commands {
   list_prompts: object
   rename_prompt: { readonly prompt: string; readonly name: string }
   delete_prompt: { readonly prompt: string }
-  /** A PEFT adapter: adapter_config.json and adapter_model.safetensors. */
+  /** A PEFT adapter (adapter_config.json and adapter_model.safetensors), or caikit's encoder.pt and/or decoder.pt. */
   import_prompt: { readonly name: string; readonly base_model: string; readonly files: readonly FileEntry[] }
-  export_prompt: { readonly prompt: string; readonly format: 'peft' | 'baked' }
+  /** `task`: which task of a multitask prompt, for formats that hold one; null for prompts of one. */
+  export_prompt: { readonly prompt: string; readonly format: ExportFormat; readonly task: string | null }
   storage: object
   remove_model: { readonly base_model: string }
   persist_storage: object
@@ -176,11 +179,19 @@ export interface Results {
   rename_prompt: null
   delete_prompt: null
   import_prompt: PromptSummary
-  export_prompt: { readonly filename: string; readonly files: readonly FileEntry[]; readonly zip: Blob }
+  export_prompt: ExportedFiles
   storage: StorageReport
   remove_model: null
   persist_storage: boolean
   reset_storage: null
+}
+
+export interface ExportedFiles {
+  readonly filename: string
+  readonly files: readonly FileEntry[]
+  readonly zip: Blob
+  /** For people: where the tool these files are for does otherwise than we do. */
+  readonly notices: readonly string[]
 }
 
 export interface TuneResult {

@@ -95,8 +95,9 @@ const positive = v.pipe(v.number(), v.finite(), v.gtValue(0))
 export const requiredText = (about: About) =>
   described(v.pipe(v.string(), v.regex(/\S/)), { ...about, type: 'text', default: undefined, accepted: 'text that is not empty' })
 
-export const text = (fallback: string, about: About) =>
-  described(v.optional(v.string(), fallback), { ...about, type: 'text', default: fallback, accepted: 'text' })
+/** @param accepted what may be in it, where a rule (rules.ts) asks for more than text */
+export const text = (fallback: string, about: About, accepted = 'text') =>
+  described(v.optional(v.string(), fallback), { ...about, type: 'text', default: fallback, accepted })
 
 /** The id or name of a prompt in the library; empty: none. */
 export const promptName = (about: About) =>

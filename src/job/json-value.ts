@@ -10,10 +10,14 @@ const LONGEST = 60
 
 const clipped = (text: string): string => (text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text)
 
+/** Control characters and line separators as \u1234: a message stays on its line, and a terminal takes nothing in it as a command. */
+const escaped = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`)
+
 function showItem(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `a list of ${value.length}`
   if (isObject(value)) return 'an object'
-  return typeof value === 'string' ? JSON.stringify(clipped(value)) : clipped(String(value))
+  return typeof value === 'string' ? escaped(JSON.stringify(clipped(value))) : escaped(clipped(String(value)))
 }
 
 /** A value for a message: short, on one line. Lists within lists are only counted. */
@@ -22,6 +26,5 @@ export function show(value: unknown): string {
   return `[${value.map(showItem).join(', ')}]`
 }
 
-/** The key of an unknown field as a message shows it: short, control characters escaped so that it stays on its line. */
-export const showKey = (key: string): string =>
-  clipped(key).replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => JSON.stringify(character).slice(1, -1))
+/** The key of an unknown field as a message shows it. */
+export const showKey = (key: string): string => escaped(clipped(key))

@@ -77,12 +77,16 @@ export const JobSchema = v.object({
       level: 'basic',
     },
   ),
-  verbalizer: text('{{input}}', {
-    label: 'Template',
-    help: 'The text the model reads for an example; {{input}} stands for its input. Nothing is added between it and the answer, so end it the way the answer should follow, e.g. "Tweet: {{input}} Label:".',
-    group: 'sequence',
-    level: 'basic',
-  }),
+  verbalizer: text(
+    '{{input}}',
+    {
+      label: 'Template',
+      help: 'The text the model reads for an example; {{input}} stands for its input. Nothing is added between it and the answer, so end it the way the answer should follow, e.g. "Tweet: {{input}} Label:".',
+      group: 'sequence',
+      level: 'basic',
+    },
+    'text that holds {{input}} and no other placeholder',
+  ),
   max_source_length: integer(
     256,
     { min: 1, max: MANY },
@@ -195,13 +199,17 @@ export const JobSchema = v.object({
     group: 'training',
     level: 'advanced',
   }),
-  source_prompt_base: text('', {
-    label: 'Source prompt folder',
-    help: 'The folder that the source prompt is looked up in: what its name in the library starts with. Empty: the whole library.',
-    group: 'prompt',
-    level: 'advanced',
-    shown_when: [startsFrom(...SOURCE_METHODS)],
-  }),
+  source_prompt_base: text(
+    '',
+    {
+      label: 'Source prompt folder',
+      help: 'The folder that the source prompt is looked up in: what its name in the library starts with. Empty: the whole library.',
+      group: 'prompt',
+      level: 'advanced',
+      shown_when: [startsFrom(...SOURCE_METHODS)],
+    },
+    'a folder inside the library, or ""',
+  ),
   baselines: choices(['UNTUNED', 'TEXT_PROMPT', 'FEW_SHOT'], ['UNTUNED', 'TEXT_PROMPT', 'FEW_SHOT'], {
     label: 'Compare with',
     help: 'What the tuned prompt is measured against on the held-out rows: the model as it is (UNTUNED), with an instruction in words in front (TEXT_PROMPT), or with solved examples in front (FEW_SHOT).',

@@ -4,6 +4,8 @@
  */
 
 interface Preset {
+  /** What it changes that is no field, in a sentence. */
+  readonly besides: string
   readonly job: Readonly<Record<string, unknown>>
   readonly tuning_config: Readonly<Record<string, unknown>>
 }
@@ -12,6 +14,8 @@ interface Preset {
 export const PRESETS: Readonly<Record<string, Preset>> = {
   /** The real defaults of caikit_nlp/modules/text_generation/peft_prompt_tuning.py (its docstring says otherwise). */
   caikit: {
+    besides:
+      'It also builds sequences, weighs the batches of an accumulation and counts the steps of the schedule as caikit-nlp does.',
     job: {
       num_epochs: 20,
       learning_rate: 0.3,

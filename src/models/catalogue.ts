@@ -33,6 +33,16 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     licence: 'Apache-2.0',
   },
   {
+    id: 'promptlathe/tiny-seq2seq',
+    kind: 'seq2seq',
+    embedded: true,
+    label: 'Tiny encoder-decoder (embedded)',
+    about: 'Comes with the page and works offline: a T5 in miniature, made for the same word tasks.',
+    parameters_millions: 5,
+    megabytes: 23,
+    licence: 'Apache-2.0',
+  },
+  {
     id: 'Xenova/llama2.c-stories15M',
     kind: 'causal-lm',
     embedded: false,

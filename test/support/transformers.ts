@@ -21,3 +21,35 @@ export async function continueText(folder: string, text: string, dtype: 'fp32' |
   if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
   return String(first.generated_text)
 }
+
+/** Greedy answer of an encoder-decoder to `text` by plain `pipeline('text2text-generation')`. */
+export async function answerText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
+  const generate = await transformers.pipeline('text2text-generation', folder, { dtype, device: 'auto' })
+  const output: unknown = await generate(text, { max_new_tokens, do_sample: false })
+  await generate.dispose()
+  const first: unknown = Array.isArray(output) ? output[0] : null
+  if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
+  return String(first.generated_text)
+}
+
+/** Greedy ids of an encoder-decoder after `input_ids`, without the start token, by plain `AutoModelForSeq2SeqLM`. */
+export async function greedyIds(
+  folder: string,
+  input_ids: readonly number[],
+  dtype: 'fp32' | 'q8',
+  max_new_tokens: number,
+): Promise<number[]> {
+  const model = await transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, { dtype, device: 'auto' })
+  const tensor = (values: readonly number[]) =>
+    new transformers.Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length])
+  const output: unknown = await model.generate({
+    inputs: tensor(input_ids),
+    attention_mask: tensor(input_ids.map(() => 1)),
+    max_new_tokens,
+    do_sample: false,
+  })
+  await model.dispose()
+  const data: unknown = output instanceof transformers.Tensor ? output.data : null
+  if (!(data instanceof BigInt64Array)) throw new Error('no ids')
+  return Array.from(data, Number).slice(1)
+}

@@ -4,7 +4,7 @@ import type { GenerationPrompt } from '../../src/models/generate'
 import type { Commands, Generation } from '../../src/protocol'
 import { buildSource, templateOf, type SequenceLimits } from '../../src/tuning/sequences'
 import { CommandError } from './failures'
-import type { ModelRequest, Models, ReadyModel } from './models'
+import { tokenizerOf, type ModelRequest, type Models, type ReadyModel } from './models'
 import type { Report, Services } from './services'
 
 const PLAIN = '{{input}}'
@@ -107,7 +107,7 @@ function sourceFor(
     templateOf(verbalizer ?? prompt?.job?.verbalizer ?? PLAIN),
     input,
     limits,
-    loaded.tokenizer,
+    tokenizerOf(loaded),
     reserved,
   )
   return { ids, new_tokens: Math.min(sampling.max_new_tokens, Math.max(1, room - ids.length)) }

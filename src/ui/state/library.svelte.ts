@@ -68,7 +68,7 @@ export class LibraryState {
   async download(id: string, format: 'peft' | 'baked'): Promise<void> {
     this.busy = { ...this.busy, [id]: format === 'peft' ? 'Packing the adapter' : 'Baking the prompt into the model' }
     await this.attempt(async () => {
-      const { filename, zip } = await this.client.request('export_prompt', { prompt: id, format })
+      const { filename, zip } = await this.client.request('export_prompt', { prompt: id, format, task: null })
       saveAs(zip, filename)
       this.said = `${filename} is ready.`
     })
