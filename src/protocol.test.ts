@@ -26,7 +26,7 @@ const commands: readonly Command[] = [
   { type: 'generate', request: 7, prompt: null, base_model: 'a', input: '', verbalizer: null, sampling },
   { type: 'stop_generating', request: 8, target: 7 },
   { type: 'import_prompt', request: 9, name: 'n', base_model: 'a', files: [{ path: 'adapter_config.json', blob }] },
-  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked' },
+  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked', task: null },
 ]
 
 const metrics = {
