@@ -164,7 +164,8 @@ export function readWork(path: string, device: string | undefined): Work {
   const held = validation === null ? null : readExamples('validation', validation, reading)
   if (job !== null && !wrong.has('base_model'))
     problems.push(...modelProblems(job, folder).filter((problem) => !wrong.has(problem.field)))
-  const source = job === null ? null : sourceDirectory(job, reading)
+  const named = ['tuning_config.prompt_tuning_init_source_model', 'source_prompt_base']
+  const source = job === null || named.some((field) => wrong.has(field)) ? null : sourceDirectory(job, reading)
   if (!checked.ok || problems.length > 0) throw new InvalidJob(problems)
   const { file } = checked
   return {
