@@ -239,7 +239,7 @@ describe('plain transformers.js', () => {
     const readme = new TextDecoder().decode(files.get('README.md'))
     expect(readme).toContain(`pipeline('text2text-generation', 'name-of-this-folder', { dtype: 'fp32' })`)
     expect(readme.includes(`const decoder_input_ids = [...soft, ${START}]`)).toBe(inDecoder)
-    expect(readme.includes('the tokenizer puts them in front of every text')).toBe(inEncoder)
+    expect(readme.includes('tokenizer puts them in front of every text')).toBe(inEncoder)
     expect(readme).not.toContain('forward_params')
   })
 
