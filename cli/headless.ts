@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import type { PromptSummary } from '../src/library/prompt-record'
 import type { CommandName, Commands, Failure, Progress, Results } from '../src/protocol'
 import { launchOptions } from './chromium'
 import type { Outcome } from './page'
@@ -69,6 +70,19 @@ export class Headless {
   async addModel(name: string, directory: string, paths: readonly string[] = listFiles(directory)): Promise<void> {
     const mount = this.server.mounts.read(directory)
     unwrap(await this.page.evaluate(([n, m, p]) => window.promptlathe.addModel(n, m, p), [name, mount, paths] as const))
+  }
+
+  /** Takes an adapter's folder into the library of this browser profile, for a model that was loaded before. */
+  async importPrompt(name: string, base_model: string, directory: string, paths: readonly string[]): Promise<PromptSummary> {
+    const mount = this.server.mounts.read(directory)
+    return unwrap(
+      await this.page.evaluate(([n, b, m, p]) => window.promptlathe.importPrompt(n, b, m, p), [
+        name,
+        base_model,
+        mount,
+        paths,
+      ] as const),
+    )
   }
 
   /** Writes an export below `directory`; the paths written. */

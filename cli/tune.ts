@@ -1,7 +1,7 @@
 /**
  * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]`
  *
- * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter), DIR/report.json and with
+ * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter), DIR/report.json (the job in it) and with
  * --bake DIR/model/ (transformers.js layout). --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the
  * arguments are wrong, each problem as `field: message`; 1: anything else.
  */
@@ -36,7 +36,7 @@ async function run(work: Work, out: string, bake: boolean): Promise<void> {
     } finally {
       await headless.request('delete_prompt', { prompt: prompt.id })
     }
-    writeFileSync(join(out, 'report.json'), JSON.stringify(report, null, 1))
+    writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, job }, null, 1))
     line.end()
     console.log(summary(prompt, report, out))
   } finally {
