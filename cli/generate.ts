@@ -14,7 +14,6 @@ import { GENERATE_USAGE, parseArguments, type GenerateArguments } from './genera
 import { CommandFailed, Headless } from './headless'
 import { isDirectory, localName } from './local-model'
 import { ProgressLine } from './progress-line'
-import { listFiles } from './serve'
 
 class InvalidArguments extends Error {
   override readonly name = 'InvalidArguments'
@@ -102,8 +101,7 @@ async function answer(work: Work, headless: Headless, line: ProgressLine): Promi
   const { allow_downloads, json, parameters, task } = work.arguments
   if (modelDirectory !== null) await headless.addModel(base_model, modelDirectory)
   await headless.request('load_model', { base_model, model_dtype, allow_downloads })
-  const prompt =
-    adapter === null ? null : await headless.importPrompt(basename(adapter), base_model, adapter, adapterFiles(adapter))
+  const prompt = adapter === null ? null : await headless.importPrompt(basename(adapter), base_model, adapter)
   try {
     let written = 0
     const write = (text: string): void => {
@@ -124,9 +122,6 @@ async function answer(work: Work, headless: Headless, line: ProgressLine): Promi
     if (prompt) await headless.request('delete_prompt', { prompt: prompt.id })
   }
 }
-
-/** Only the adapter's own files: the folder may hold anything beside them. */
-const adapterFiles = (directory: string): string[] => listFiles(directory).filter((path) => /^adapter_[\w.]+$/.test(path))
 
 async function run(work: Work): Promise<void> {
   const { json } = work.arguments

@@ -72,9 +72,10 @@ export class Headless {
     unwrap(await this.page.evaluate(([n, m, p]) => window.promptlathe.addModel(n, m, p), [name, mount, paths] as const))
   }
 
-  /** Takes an adapter's folder into the library of this browser profile, for a model that was loaded before. */
-  async importPrompt(name: string, base_model: string, directory: string, paths: readonly string[]): Promise<PromptSummary> {
+  /** Puts the prompt in a folder of this machine (a PEFT adapter, or .pt files) in the library. */
+  async importPrompt(name: string, base_model: string, directory: string): Promise<PromptSummary> {
     const mount = this.server.mounts.read(directory)
+    const paths = listFiles(directory)
     return unwrap(
       await this.page.evaluate(([n, b, m, p]) => window.promptlathe.importPrompt(n, b, m, p), [
         name,
@@ -85,11 +86,11 @@ export class Headless {
     )
   }
 
-  /** Writes an export below `directory`; the paths written. */
-  async exportTo(prompt: string, format: 'peft' | 'baked', directory: string): Promise<readonly string[]> {
+  /** Writes an export below `directory`. Returns what has to be known of the files. */
+  async exportTo(payload: Commands['export_prompt'], directory: string): Promise<readonly string[]> {
     mkdirSync(directory, { recursive: true })
     const mount = this.server.mounts.write(directory)
-    return unwrap(await this.page.evaluate(([p, f, m]) => window.promptlathe.exportTo(p, f, m), [prompt, format, mount] as const))
+    return unwrap(await this.page.evaluate(([p, m]) => window.promptlathe.exportTo(p, m), [payload, mount] as const))
   }
 
   async close(): Promise<void> {

@@ -14,10 +14,10 @@ export interface HeadlessPage {
   request<Name extends CommandName>(type: Name, payload: Commands[Name]): Promise<Outcome<Results[Name]>>
   /** Makes the files below `mount` (an URL prefix) the model `name`. */
   addModel(name: string, mount: string, paths: readonly string[]): Promise<Outcome<null>>
-  /** Takes the files below `mount` into the library as a prompt for `base_model`. */
+  /** Puts the prompt whose files lie below `mount` in the library. */
   importPrompt(name: string, base_model: string, mount: string, paths: readonly string[]): Promise<Outcome<PromptSummary>>
-  /** Exports a prompt and PUTs each file below `mount`; the paths written. */
-  exportTo(prompt: string, format: 'peft' | 'baked', mount: string): Promise<Outcome<readonly string[]>>
+  /** Exports a prompt and PUTs each file below `mount`; what has to be known of them. */
+  exportTo(payload: Commands['export_prompt'], mount: string): Promise<Outcome<readonly string[]>>
 }
 
 declare global {
@@ -67,11 +67,10 @@ window.promptlathe = {
       const files = await Promise.all(paths.map((path) => fetchFile(mount, path)))
       return client.request('import_prompt', { name, base_model, files })
     }),
-  exportTo: (prompt, format, mount) =>
+  exportTo: (payload, mount) =>
     outcome(async () => {
-      const { files } = await client.request('export_prompt', { prompt, format, task: null })
-      const written: string[] = []
-      for (const file of files) written.push(await putFile(mount, file))
-      return written
+      const { files, notices } = await client.request('export_prompt', payload)
+      for (const file of files) await putFile(mount, file)
+      return notices
     }),
 }

@@ -27,10 +27,18 @@ const commands: readonly Command[] = [
   { type: 'generate', request: 7, prompt: null, task: null, base_model: 'a', input: '', verbalizer: null, parameters },
   { type: 'stop_generating', request: 8, target: 7 },
   { type: 'import_prompt', request: 9, name: 'n', base_model: 'a', files: [{ path: 'adapter_config.json', blob }] },
-  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked' },
+  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked', task: null },
 ]
 
-const metrics = { loss: 1, exact_match: 0.5, label_accuracy: null }
+const metrics = {
+  loss: 1,
+  perplexity: Math.E,
+  exact_match: 0.5,
+  label_accuracy: 0.75,
+  macro_f1: 0.7,
+  rouge_l: null,
+  token_f1: null,
+}
 const progress: readonly Progress[] = [
   { type: 'model_progress', file: 'f', loaded: 1, total: null, stage: 'download' },
   {
@@ -48,8 +56,13 @@ const progress: readonly Progress[] = [
   {
     type: 'evaluated',
     which: 'tuned',
-    evaluation: { metrics, predictions: [{ input: 'a', expected: 'b', predicted: 'c', exact: false }] },
+    evaluation: {
+      metrics,
+      predictions: [{ input: 'a', expected: 'b', predicted: 'c', exact: false, task: 't' }],
+      tasks: [{ task: 't', rows: 1, metrics: { ...metrics, label_accuracy: null, macro_f1: null, rouge_l: 0.2, token_f1: 0 } }],
+    },
   },
+  { type: 'evaluated', which: 'few_shot', evaluation: { metrics, predictions: [], tasks: [] } },
   { type: 'stage', text: 's' },
   { type: 'step', step: { step: 1, epoch: 1, loss: NaN, learning_rate: 0.1, ms: 2 }, memory_bytes: 3 },
   { type: 'epoch', epoch: { epoch: 1, train_loss: 2, validation_loss: null, metrics: null }, best: true, best_metrics: metrics },

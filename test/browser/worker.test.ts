@@ -118,7 +118,7 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
     }
 
     const exported = (format: 'peft' | 'baked') =>
-      page.evaluate((payload) => window.exportedFiles(payload), { prompt: prompt?.id ?? '', format })
+      page.evaluate((payload) => window.exportedFiles(payload), { prompt: prompt?.id ?? '', format, task: null })
     const adapter = await exported('peft')
     expect(adapter.map((file) => file.path)).toEqual(['adapter_config.json', 'adapter_model.safetensors'])
     const baked = await exported('baked')

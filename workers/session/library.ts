@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { bakeModelFolder } from '../../src/formats/baked'
 import { writePeftAdapter } from '../../src/formats/peft'
 import { readPeftAdapter } from '../../src/formats/peft-read'
-import { flattenPrompt, type PromptTensors, type SingleTaskPrompt } from '../../src/formats/prompt-tensors'
+import { flattenPrompt, rowsOfPart, type PromptTensors, type SingleTaskPrompt } from '../../src/formats/prompt-tensors'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
 import type { ExportFormat } from '../../src/library/export-formats'
 import type { PromptRecord, PromptSummary } from '../../src/library/prompt-record'
@@ -105,14 +105,29 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
   const model = await models.prepare(trials.requestFor(prompt.base_model.id, prompt), report)
   trials.checkFits(prompt, model)
   const { loaded } = model
-  const folder = loaded.onnx_path.slice(0, loaded.onnx_path.lastIndexOf('/') + 1)
-  const files = new Map<string, Uint8Array>([...loaded.files, [loaded.onnx_path, loaded.onnx]])
-  for (const [name, bytes] of loaded.external) files.set(`${folder}${name}`, bytes)
+  const files = new Map<string, Uint8Array>(loaded.files)
+  for (const { path, onnx, external } of loaded.parts) {
+    files.set(path, onnx)
+    const folder = path.slice(0, path.lastIndexOf('/') + 1)
+    for (const [name, bytes] of external) files.set(`${folder}${name}`, bytes)
+  }
+  const pathsOf = (encoder: boolean) =>
+    loaded.parts.filter(({ role }) => (role === 'encoder') === encoder).map(({ path }) => path)
   const { name, num_virtual_tokens, base_model, job } = prompt
-  const { hidden_size } = base_model
-  const verbalizer = job?.verbalizer ?? null
-  const rows = flattened(prompt, task).prompt_embeddings
-  const baked = bakeModelFolder(files, { name, rows, num_virtual_tokens, hidden_size, base_model: base_model.id, verbalizer })
+  const flat = flattened(prompt, task)
+  const baked = bakeModelFolder(
+    files,
+    {
+      name,
+      num_virtual_tokens,
+      hidden_size: base_model.hidden_size,
+      encoder_rows: rowsOfPart(flat, 'ENCODER'),
+      decoder_rows: rowsOfPart(flat, 'DECODER'),
+      base_model: base_model.id,
+      verbalizer: job?.verbalizer ?? null,
+    },
+    { encoders: pathsOf(true), decoders: pathsOf(false) },
+  )
   return { files: baked.files, notices: [] }
 }
 
