@@ -2,7 +2,7 @@
  * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]`
  *
  * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter; of a multitask prompt also each
- * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json and with --bake DIR/model/ (transformers.js layout; of several tasks
+ * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json (the job in it) and with --bake DIR/model/ (transformers.js layout; of several tasks
  * DIR/model-TASK/). --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
  * `field: message`; 1: anything else.
  */
@@ -41,7 +41,7 @@ async function run(work: Work, out: string, bake: boolean): Promise<void> {
     for (const format of formats) {
       for (const notice of await exportAll(headless, prompt, format, out)) line.note(notice)
     }
-    writeFileSync(join(out, 'report.json'), JSON.stringify(report, null, 1))
+    writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, job: work.file.job }, null, 1))
     line.end()
     console.log(summary(prompt, report, out))
   } finally {

@@ -85,6 +85,7 @@ const job = { job: v.unknown(), name: text, train: examples, validation: v.nulla
 const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   probe_devices: empty,
   open_model: v.object(model),
+  load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag }),
   add_model_files: v.object({ name: text, files }),
   inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
   preview: v.object({ job: v.unknown(), examples }),
@@ -187,6 +188,7 @@ const exportedFiles: Schema<ExportedFiles> = v.object({
 const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   probe_devices: v.array(deviceInfo),
   open_model: modelSummary,
+  load_model: nothing,
   add_model_files: nothing,
   inspect: inspectReport,
   preview,

@@ -100,6 +100,8 @@ export interface Commands {
     readonly device: string
     readonly allow_downloads: boolean
   }
+  /** Downloads or finds a model and reads it, without a device: for trying prompts of it. Reports `model_progress`. */
+  load_model: { readonly base_model: string; readonly model_dtype: string; readonly allow_downloads: boolean }
   /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
   /**
@@ -162,6 +164,7 @@ export interface Commands {
 export interface Results {
   probe_devices: readonly DeviceInfo[]
   open_model: ModelSummary
+  load_model: null
   add_model_files: null
   inspect: InspectReport
   preview: Preview

@@ -79,6 +79,7 @@ function handlersOf(services: Services): TypedHandlers {
   return {
     probe_devices: () => probeDevices(services.ort),
     open_model: async (command, report) => models.summary(await models.openOn(command, report)),
+    load_model: (command, report) => nothing(() => models.prepare(command, report)),
     add_model_files: ({ name, files }) =>
       nothing(() => {
         whileIdle('Adding files')
