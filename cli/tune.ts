@@ -1,9 +1,9 @@
 /**
- * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]`
+ * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--caikit] [--check]`
  *
  * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter; of a multitask prompt also each
- * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json (the job in it) and with --bake DIR/model/ (transformers.js layout; of several tasks
- * DIR/model-TASK/). --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
+ * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json (the job in it) and with --bake DIR/model/ (transformers.js layout), with --caikit
+ * DIR/caikit/ (a caikit module); of several tasks DIR/model-TASK/ and so on. --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
  * `field: message`; 1: anything else.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -16,12 +16,12 @@ import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
 import { InvalidJob, readWork, type Work } from './read-job'
 
-const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]'
+const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--caikit] [--check]'
 
 /** Folder of each export. */
-const FOLDERS: Readonly<Record<ExportFormat, string>> = { peft: 'prompt', peft_flat: 'prompt', baked: 'model' }
+const FOLDERS: Readonly<Record<ExportFormat, string>> = { peft: 'prompt', peft_flat: 'prompt', caikit: 'caikit', baked: 'model' }
 
-async function run(work: Work, out: string, bake: boolean): Promise<void> {
+async function run(work: Work, out: string, more: readonly ExportFormat[]): Promise<void> {
   const { silence_progress_bars } = work.file.job
   const line = new ProgressLine(process.stderr, silence_progress_bars)
   const headless = await Headless.open((text) => line.note(text))
@@ -33,11 +33,8 @@ async function run(work: Work, out: string, bake: boolean): Promise<void> {
     const { train, validation } = work
     const { prompt, report } = await headless.request('tune', { job, name, train, validation })
     made.push(prompt.id)
-    const formats: ExportFormat[] = [
-      'peft',
-      ...(prompt.multitask ? (['peft_flat'] as const) : []),
-      ...(bake ? (['baked'] as const) : []),
-    ]
+    const flat: readonly ExportFormat[] = prompt.multitask ? ['peft_flat'] : []
+    const formats: readonly ExportFormat[] = ['peft', ...flat, ...more]
     for (const format of formats) {
       for (const notice of await exportAll(headless, prompt, format, out)) line.note(notice)
     }
@@ -108,6 +105,7 @@ async function main(): Promise<number> {
       out: { type: 'string' },
       device: { type: 'string' },
       bake: { type: 'boolean', default: false },
+      caikit: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
     },
   })
@@ -124,7 +122,7 @@ async function main(): Promise<number> {
   }
   const out = resolve(values.out ?? join('out', basename(path, '.json')))
   mkdirSync(out, { recursive: true })
-  await run(work, out, values.bake)
+  await run(work, out, [...(values.bake ? (['baked'] as const) : []), ...(values.caikit ? (['caikit'] as const) : [])])
   return 0
 }
 
