@@ -6,12 +6,13 @@
  */
 import * as v from 'valibot'
 import type { Tensor } from '../graph/ir'
-import { toFloat32 } from '../graph/tensor'
+import { fromFloat32, toFloat32 } from '../graph/tensor'
 import { FormatError } from './format-error'
 import { parseJson } from './json'
 import { CONFIG_FILE, defaultTaskNames, METADATA, plainParts, TASK_TYPES, TENSOR_FILE } from './peft'
 import { checkFinite, OUTPUT_MODEL_TYPES, type ModelKind, type OutputModelType, type PromptTensors } from './prompt-tensors'
 import { readSafetensors, type Safetensors } from './safetensors'
+import { readTorchTensor } from './torch-file'
 
 const PICKLE_FILE = 'adapter_model.bin'
 const TENSORS = {
@@ -75,7 +76,7 @@ export function readPeftAdapter(files: ReadonlyMap<string, Uint8Array>, expected
       `${CONFIG_FILE}, task_type: ${config.task_type ?? 'none'}, but the model needs ${TASK_TYPES[expected.kind]}`,
     )
   }
-  const stored = readSafetensors(onlyFile(files, TENSOR_FILE), TENSOR_FILE)
+  const stored = storedTensors(files)
   checkNames(stored, TENSORS[peft_type], peft_type)
   const submodules = config.num_transformer_submodules ?? (kind === 'seq2seq' ? 2 : 1)
   if (kind === 'causal-lm' && submodules !== 1) {
@@ -196,14 +197,28 @@ function taskNames(stored: Safetensors, num_tasks: number): readonly string[] {
   return names?.length === num_tasks ? names : defaultTaskNames(num_tasks)
 }
 
-/** The one file of that name, in whatever folder. */
+/**
+ * The tensors of the safetensors file, or of a `.bin` one in its place. That is a pickle, of which only a lone tensor is read: what
+ * PEFT itself puts there is a dictionary, and refused by name.
+ */
+function storedTensors(files: ReadonlyMap<string, Uint8Array>): Safetensors {
+  const bytes = findFile(files, TENSOR_FILE)
+  if (bytes) return readSafetensors(bytes, TENSOR_FILE)
+  const pickle = findFile(files, PICKLE_FILE)
+  if (!pickle) throw new FormatError(`${TENSOR_FILE} is missing`)
+  const { shape, data } = readTorchTensor(pickle, PICKLE_FILE)
+  return { tensors: new Map([['prompt_embeddings', fromFloat32(shape, data)]]), metadata: new Map() }
+}
+
 function onlyFile(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
+  const found = findFile(files, name)
+  if (!found) throw new FormatError(`${name} is missing`)
+  return found
+}
+
+/** The one file of that name, in whatever folder; null if there is none. */
+function findFile(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array | null {
   const found = [...files].filter(([path]) => path === name || path.endsWith(`/${name}`))
-  const [first, second] = found
-  if (second) throw new FormatError(`${name} is there twice: ${found.map(([path]) => path).join(', ')}`)
-  if (first) return first[1]
-  const pickle = [...files.keys()].some((path) => path.endsWith(PICKLE_FILE)) && name === TENSOR_FILE
-  throw new FormatError(
-    pickle ? `${name} is missing; ${PICKLE_FILE} (a pickle) is not read: save the adapter as safetensors` : `${name} is missing`,
-  )
+  if (found.length > 1) throw new FormatError(`${name} is there twice: ${found.map(([path]) => path).join(', ')}`)
+  return found[0]?.[1] ?? null
 }

@@ -169,7 +169,11 @@ describe('readPeftAdapter', () => {
     refuse(new Map([...good, ['a/adapter_config.json', new Uint8Array(0)]]), 'is there twice')
     const only = (name: string) => new Map([...good].filter(([path]) => path === name))
     refuse(only(CONFIG), 'adapter_model.safetensors is missing')
-    refuse(new Map([...only(CONFIG), ['adapter_model.bin', new Uint8Array(0)]]), 'a pickle')
+    const pickled = new Uint8Array(readFileSync('test/fixtures/torch/adapter_model.bin'))
+    refuse(
+      new Map([...only(CONFIG), ['adapter_model.bin', pickled]]),
+      'It holds a dictionary, not one tensor: convert it to safetensors.',
+    )
     refuse(only(TENSORS), 'adapter_config.json is missing')
   })
 

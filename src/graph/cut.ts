@@ -180,7 +180,7 @@ function cutGraph(
 
 /**
  * The rows of a float table [positions, width] that is looked up by something computed (position_ids, a Range, a running sum of
- * the mask) and not by constants. Where an offset is added to the positions first, as in OPT, those rows are gone.
+ * the mask) and not by constants or distances. Where an offset is added to the positions first, as in OPT, those rows are gone.
  */
 function maxPositions(graph: Graph): number | null {
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
@@ -189,11 +189,28 @@ function maxPositions(graph: Graph): number | null {
     if (node.op_type !== 'Gather' || node.domain !== '' || intAttribute(node, 'axis', 0) !== 0) continue
     const [data = '', indices = ''] = node.inputs
     const table = graph.initializers.get(data)
-    if (table?.dims.length !== 2 || isFixed(graph, producers, indices)) continue
+    if (table?.dims.length !== 2 || isFixed(graph, producers, indices) || isBucket(producers, indices)) continue
     const rows = (table.dims[0] ?? 0) - offset(graph, producers, producers.get(indices))
     least = Math.min(least ?? rows, rows)
   }
   return least
+}
+
+/** Far enough back to find what makes a distance a bucket. */
+const BUCKET_NODES = 64
+
+/** Distances between positions, as T5 looks them up: in buckets that grow with their logarithm, so they never run out. */
+function isBucket(producers: ReadonlyMap<string, Node>, indices: string): boolean {
+  const open = [indices]
+  const seen = new Set<Node>()
+  for (let name = open.shift(); name !== undefined && seen.size < BUCKET_NODES; name = open.shift()) {
+    const node = producers.get(name)
+    if (!node || seen.has(node)) continue
+    if (node.op_type === 'Log') return true
+    seen.add(node)
+    open.push(...node.inputs)
+  }
+  return false
 }
 
 function constant(graph: Graph, producers: ReadonlyMap<string, Node>, name: string): Tensor | undefined {

@@ -65,6 +65,12 @@ describe('checkJob', () => {
     expect(problems.train).toMatch(/job file/)
     expect(problems['tuning_config.random_scales']).toMatch(/tuning_config\.random_scale$/)
     expect(problems['tuning_config.seed']).toMatch(/outside/)
+    expect(problemsOf({ base_model: 'm', tuning_config: { prompt_tuning_init: 'TEXT' } })).toEqual({
+      'tuning_config.prompt_tuning_init': 'no such field; it is called tuning_config.prompt_tuning_init_method here',
+    })
+    expect(problemsOf({ base_model: 'm', per_device_train_batch_size: 4 }).per_device_train_batch_size).toMatch(
+      / batch_size here/,
+    )
     expect(nearest('Learning-Rate', ['lr', 'learning_rate'])).toBe('learning_rate')
   })
 

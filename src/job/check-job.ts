@@ -21,6 +21,21 @@ export type CheckedJob = Checked<{ readonly job: Job }, { readonly rest: Job | n
 const byPath: ReadonlyMap<string, FieldInfo> = new Map(fields().map((field) => [field.path, field]))
 /** Part of a job file, not of the job itself. */
 const DATA_KEYS = ['train', 'name', 'columns']
+/** What PEFT's configs and HF transformers' TrainingArguments call things that have another name here. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['base_model_name_or_path', 'base_model'],
+  ['model_name_or_path', 'base_model'],
+  ['peft_type', 'tuning_type'],
+  ['prompt_tuning_init', 'tuning_config.prompt_tuning_init_method'],
+  ['prompt_tuning_init_state_dict_path', 'tuning_config.prompt_tuning_init_source_model'],
+  ['num_transformer_submodules', 'tuning_config.output_model_types'],
+  ['num_train_epochs', 'num_epochs'],
+  ['per_device_train_batch_size', 'batch_size'],
+  ['gradient_accumulation_steps', 'accumulate_steps'],
+  ['lr_scheduler_type', 'schedule'],
+  ['optim', 'optimizer'],
+  ['dtype', 'model_dtype'],
+])
 /** Unknown keys that are named one by one; a file with more is no job. */
 const MOST_UNKNOWN = 20
 
@@ -36,6 +51,8 @@ function unknownKey(key: string, prefix: string, known: readonly string[]): stri
   if (prefix === '' && DATA_KEYS.includes(key)) return 'belongs in a job file, beside the job, not in the job itself'
   if (prefix === '' && TUNING_CONFIG_KEYS.includes(key)) return `belongs inside tuning_config: write tuning_config.${key}`
   if (prefix !== '' && JOB_KEYS.includes(key)) return `belongs outside tuning_config: write ${key} beside it`
+  const here = OTHER_NAMES.get(key)
+  if (here !== undefined) return `no such field; it is called ${here} here`
   return `no such field; the nearest is ${prefix}${nearest(key, prefix === '' ? [...known, ...DATA_KEYS] : known)}`
 }
 

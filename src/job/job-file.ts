@@ -45,7 +45,7 @@ export const JOB_FILE_KEYS: readonly {
 }[] = [
   {
     key: 'train',
-    accepted: `${ACCEPTED}`,
+    accepted: ACCEPTED,
     default: 'required',
     help: 'The examples to learn from. A path is relative to the job file. A record is `{"input": ..., "output": ...}`, `{"text": ..., "labels": [...]}`, or has the columns that `columns` names; with several tasks also a `"task"`.',
   },
@@ -75,14 +75,15 @@ export const JOB_FILE_KEYS: readonly {
   },
 ]
 
+/** @param columns undefined: wrong; then nothing can be said of the records, nor read from them */
 function dataSource(
   field: string,
   value: unknown,
-  columns: ColumnMapping | null,
+  columns: ColumnMapping | null | undefined,
   problems: Problem[],
   notices: string[],
 ): DataSource | null {
-  if (typeof value === 'string' && value.trim() !== '') return { kind: 'path', path: value }
+  if (typeof value === 'string' && value.trim() !== '') return columns === undefined ? null : { kind: 'path', path: value }
   if (!Array.isArray(value)) {
     problems.push({
       field,
@@ -90,6 +91,7 @@ function dataSource(
     })
     return null
   }
+  if (columns === undefined) return null
   const records = recordsFromObjects(value, columns ? { columns } : {})
   const first = records.skipped[0]
   if (records.examples.length === 0) {
@@ -104,7 +106,8 @@ function dataSource(
   return { kind: 'inline', records }
 }
 
-function columnMapping(value: unknown, problems: Problem[]): ColumnMapping | null {
+/** @returns null without a mapping, undefined for a wrong one */
+function columnMapping(value: unknown, problems: Problem[]): ColumnMapping | null | undefined {
   if (value === undefined || value === null) return null
   const { input, output, task, ...others } = isObject(value) ? value : {}
   const unknown = Object.keys(others)[0]
@@ -117,13 +120,13 @@ function columnMapping(value: unknown, problems: Problem[]): ColumnMapping | nul
     field: 'columns',
     message: `${what} is not accepted; give {"input": "its column", "output": "its column"}, and "task" where records have one`,
   })
-  return null
+  return undefined
 }
 
 /** `validation` where it is neither a share nor left out. */
 function validationSource(
   value: unknown,
-  columns: ColumnMapping | null,
+  columns: ColumnMapping | null | undefined,
   problems: Problem[],
   notices: string[],
 ): DataSource | null {
@@ -137,7 +140,7 @@ function validationSource(
 /** Checks a parsed job file (the JSON value, not its text). All problems at once; nothing throws. */
 export function parseJobFile(json: unknown): CheckedJobFile {
   if (!isObject(json)) {
-    const message = `${show(json)} is not accepted; give an object with train and base_model`
+    const message = `${show(json)} is not accepted; give an object such as {"base_model": "...", "train": [...]}`
     return {
       ok: false,
       problems: [{ field: 'job', message }],
@@ -160,7 +163,7 @@ export function parseJobFile(json: unknown): CheckedJobFile {
   const data = {
     train: dataSource('train', train, mapping, problems, notices),
     validation: own ? null : validationSource(validation, mapping, problems, notices),
-    columns: mapping,
+    columns: mapping ?? null,
   }
   if (!checked.ok || problems.length > 0 || data.train === null) {
     return { ok: false, problems, rest: { job: checked.ok ? checked.job : checked.rest, ...data } }

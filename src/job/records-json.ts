@@ -2,50 +2,51 @@
  * Rows of a .json array or a .jsonl file. The array is split into its elements first and each parsed on its own, so that every
  * row and every error has its line, which JSON.parse alone doesn't give.
  */
-import type { RawRow, RawRows } from './records'
 import { RecordsError } from './records-error'
+import type { Fields, RawRow } from './records-row'
 
-/** Only the first rows' keys are collected: they are for a person to choose from. */
-const ROWS_WITH_COLUMNS = 1000
-const COLUMNS = 200
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function rowOf(json: string, line: number): RawRow {
+function rowOf(json: string, line: number, end: number): RawRow {
   let value: unknown
   try {
     value = JSON.parse(json)
   } catch (error) {
-    return { line, problem: `not valid JSON: ${error instanceof Error ? error.message.slice(0, 120) : 'unreadable'}` }
+    return { line, end, problem: `not valid JSON: ${error instanceof Error ? error.message.slice(0, 120) : 'unreadable'}` }
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { line, problem: 'not a JSON object' }
-  return { line, fields: { ...value } }
+  return isFields(value) ? { line, end, fields: value } : { line, end, problem: 'not a JSON object' }
 }
 
-function columnsOf(rows: readonly RawRow[]): string[] {
-  const columns = new Set<string>()
-  for (const row of rows.slice(0, ROWS_WITH_COLUMNS)) {
-    if ('fields' in row) for (const key of Object.keys(row.fields)) if (columns.size < COLUMNS) columns.add(key)
-  }
-  return [...columns]
-}
-
-/** One object a line; blank lines are skipped, lines that are no object are listed. */
-export function readJsonLines(text: string, name: string): RawRows {
-  const rows: RawRow[] = []
+/** Pieces between line feeds, with their lines; blank ones are passed over. */
+function* pieces(text: string): Generator<{ content: string; line: number; end: number }> {
   let line = 0
-  for (const content of text.split('\n')) {
+  for (let start = 0; start <= text.length;) {
+    const found = text.indexOf('\n', start)
+    const end = found < 0 ? text.length : found
     line++
-    if (content.trim() !== '') rows.push(rowOf(content, line))
+    const content = text.slice(start, end)
+    if (content.trim() !== '') yield { content, line, end }
+    start = end + 1
   }
-  const first = rows[0]
-  if (first && rows.every((row) => 'problem' in row)) {
-    const problem = 'problem' in first ? first.problem : ''
-    throw new RecordsError(
-      `${name}, line ${first.line}: ${problem}; a .jsonl file holds one whole {...} object on each line`,
-      first.line,
-      [],
-    )
+}
+
+/**
+ * One object a line; blank lines are skipped, lines that are no object are listed.
+ * @throws RecordsError at the end when not one line was an object.
+ */
+export function* readJsonLines(text: string, name: string): Generator<RawRow> {
+  let usable = false
+  let first: { line: number; problem: string } | null = null
+  for (const { content, line, end } of pieces(text)) {
+    const row = rowOf(content, line, end)
+    if ('problem' in row) first ??= { line, problem: row.problem }
+    else usable = true
+    yield row
   }
-  return { rows, columns: columnsOf(rows) }
+  if (first && !usable) {
+    const message = `${name}, line ${first.line}: ${first.problem}; a .jsonl file holds one whole {...} object on each line`
+    throw new RecordsError(message, first.line)
+  }
 }
 
 interface Element {
@@ -55,11 +56,11 @@ interface Element {
 }
 
 /** The elements between the brackets of a top-level array, by walking over strings and brackets only. */
-function elementsOf(text: string, name: string): Element[] {
+function* elementsOf(text: string, name: string): Generator<Element> {
   const fail = (line: number, message: string): never => {
-    throw new RecordsError(`${name}, line ${line}: ${message}`, line, [])
+    throw new RecordsError(`${name}, line ${line}: ${message}`, line)
   }
-  const elements: Element[] = []
+  let elements = 0
   let line = 1
   let depth = 0
   let inString = false
@@ -85,9 +86,12 @@ function elementsOf(text: string, name: string): Element[] {
     }
     const separator = depth === 1 && (c === 0x2c || c === 0x5d)
     if (separator) {
-      const empty = start < 0 && (c === 0x2c || elements.length > 0)
+      const empty = start < 0 && (c === 0x2c || elements > 0)
       if (empty) fail(line, 'a record is missing between two commas or before the closing ]')
-      if (start >= 0) elements.push({ start, end: i, line: startLine })
+      if (start >= 0) {
+        elements++
+        yield { start, end: i, line: startLine }
+      }
       start = -1
       if (c === 0x5d) closed = true
       continue
@@ -100,16 +104,13 @@ function elementsOf(text: string, name: string): Element[] {
       if (depth < 1) fail(line, 'a bracket closes that was never opened')
     }
   }
-  if (!closed)
-    fail(
-      start >= 0 ? startLine : line,
-      start >= 0 ? 'the file ends inside the record that begins here' : 'the file ends before the closing ]',
-    )
-  return elements
+  if (closed) return
+  if (inString) fail(stringLine, 'the file ends inside a "..." text that begins here')
+  if (start >= 0) fail(startLine, 'the file ends inside the record that begins here')
+  fail(line, 'the file ends before the closing ]')
 }
 
-/** A top-level array of objects. */
-export function readJsonArray(text: string, name: string): RawRows {
-  const rows = elementsOf(text, name).map(({ start, end, line }) => rowOf(text.slice(start, end), line))
-  return { rows, columns: columnsOf(rows) }
+/** A top-level array of objects. @throws RecordsError while its rows are read, where the array is broken. */
+export function* readJsonArray(text: string, name: string): Generator<RawRow> {
+  for (const { start, end, line } of elementsOf(text, name)) yield rowOf(text.slice(start, end), line, end)
 }

@@ -3,26 +3,18 @@
  * {text, labels}). Rows that can't be used are skipped and listed, never silently lost. It knows nothing of tokens.
  */
 import { readCsv, readTsv } from './records-csv'
-import { RecordsError } from './records-error'
+import { RecordsError, type Columns } from './records-error'
 import { readJsonArray, readJsonLines } from './records-json'
+import { MOST_ROWS, SAMPLE_ROWS } from './records-limits'
+import { exampleOf, sampleText, type ColumnMapping, type Example, type Fields, type RawRow } from './records-row'
 
-export { RecordsError } from './records-error'
-
-/** One training example: what goes in, what should come out. `task` names the task in multitask source training. */
-export interface Example {
-  readonly input: string
-  readonly output: string
-  readonly task?: string
-}
-
-/** Which columns hold the input and the output, where they are not called so. */
-export interface ColumnMapping {
-  readonly input: string
-  readonly output: string
-}
+export { RecordsError, type Columns } from './records-error'
+export type { ColumnMapping, Example } from './records-row'
 
 export interface RecordOptions {
   readonly columns?: ColumnMapping
+  /** Called now and then while a file is read, with the characters read so far and in all. */
+  readonly onProgress?: (read: number, total: number) => void
 }
 
 export interface SkippedRow {
@@ -31,117 +23,110 @@ export interface SkippedRow {
   readonly reason: string
 }
 
-export interface ParsedRecords {
+export interface ParsedRecords extends Columns {
   readonly examples: readonly Example[]
   readonly skipped: readonly SkippedRow[]
   /** Rows equal to an earlier one; they are kept among the examples. */
   readonly duplicates: readonly { readonly line: number; readonly first_line: number }[]
-  /** All columns seen, for choosing a mapping. */
-  readonly columns: readonly string[]
+  /** Examples with a number or true/false in them, taken as its text. */
+  readonly converted: number
 }
 
-/** A row as a reader gives it: its fields, or why it has none. */
-export type RawRow =
-  | { readonly line: number; readonly fields: Readonly<Record<string, unknown>> }
-  | { readonly line: number; readonly problem: string }
+/** Only the first rows' keys are collected of JSON: they are for a person to choose from. */
+const ROWS_WITH_COLUMNS = 1000
+const COLUMNS_TO_CHOOSE_FROM = 200
+const ROWS_PER_PROGRESS = 2000
 
-export interface RawRows {
-  readonly rows: readonly RawRow[]
-  readonly columns: readonly string[]
+/** Columns and sample, as the rows go by. */
+class Seen {
+  private readonly names: Set<string>
+  private readonly first: Fields[] = []
+  private rows = 0
+
+  /** @param header null: the rows' keys tell the columns. */
+  constructor(private readonly header: readonly string[] | null) {
+    this.names = new Set(header)
+  }
+
+  add(fields: Fields): void {
+    if (this.first.length < SAMPLE_ROWS) this.first.push(fields)
+    if (this.header !== null || this.rows++ >= ROWS_WITH_COLUMNS) return
+    for (const key in fields) {
+      if (this.names.size >= COLUMNS_TO_CHOOSE_FROM) break
+      this.names.add(key)
+    }
+  }
+
+  get found(): Columns {
+    const columns = [...this.names]
+    return { columns, sample: this.first.map((fields) => columns.map((column) => sampleText(fields, column))) }
+  }
 }
 
-const kind = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
-
-/** A field that must be text and not blank, or why it isn't. */
-function textOf(fields: Readonly<Record<string, unknown>>, column: string): { text: string } | { reason: string } {
-  const value = Object.hasOwn(fields, column) ? fields[column] : undefined
-  if (value === undefined || value === null) return { reason: `no "${column}"` }
-  if (typeof value !== 'string') return { reason: `"${column}" is ${kind(value)}, not text` }
-  return value.trim() === '' ? { reason: `"${column}" is empty` } : { text: value }
-}
-
-/** caikit joins labels with a bare comma (toolkit/task_specific_utils.py). A table's cell is taken as it is. */
-function labelsOf(fields: Readonly<Record<string, unknown>>): { text: string } | { reason: string } {
-  const labels = fields.labels
-  if (!Array.isArray(labels)) return textOf(fields, 'labels')
-  const texts = labels.filter((label): label is string => typeof label === 'string')
-  if (texts.length !== labels.length) return { reason: '"labels" holds something that is not text' }
-  const joined = texts.join(',')
-  return joined.trim() === '' ? { reason: '"labels" is empty' } : { text: joined }
-}
-
-function exampleOf(fields: Readonly<Record<string, unknown>>, columns: ColumnMapping | undefined): Example | string {
-  const has = (column: string): boolean => Object.hasOwn(fields, column)
-  const classification = !columns && has('text') && has('labels') && !(has('input') && has('output'))
-  const input = textOf(fields, classification ? 'text' : (columns?.input ?? 'input'))
-  if ('reason' in input) return input.reason
-  const output = classification ? labelsOf(fields) : textOf(fields, columns?.output ?? 'output')
-  if ('reason' in output) return output.reason
-  const task = Object.hasOwn(fields, 'task') ? fields.task : undefined
-  const example = { input: input.text, output: output.text }
-  return typeof task === 'string' && task !== '' ? { ...example, task } : example
-}
-
-/** @throws RecordsError when the columns can't hold examples at all. */
-function checkColumns(columns: readonly string[], mapping: ColumnMapping | undefined, where: string): void {
-  if (columns.length === 0) return
+/** What to say where the columns can't hold examples at all; null where they can. */
+function columnProblem(columns: readonly string[], mapping: ColumnMapping | undefined): string | null {
   const has = (...names: string[]): boolean => names.every((name) => columns.includes(name))
-  if (mapping ? has(mapping.input, mapping.output) : has('input', 'output') || has('text', 'labels')) return
-  const wanted = mapping ? `"${mapping.input}" and "${mapping.output}"` : '"input" and "output" (or "text" and "labels")'
-  const found = columns
-    .slice(0, 12)
-    .map((column) => `"${column.slice(0, 40)}"`)
-    .join(', ')
-  throw new RecordsError(
-    `${where}: no columns ${wanted}; found ${found}. Say which column is the input and which the output.`,
-    1,
-    columns,
-  )
+  const task = typeof mapping?.task === 'string' ? [mapping.task] : []
+  if (mapping ? has(mapping.input, mapping.output, ...task) : has('input', 'output') || has('text', 'labels')) return null
+  const list = (names: readonly string[]): string => names.map((name) => `"${name.slice(0, 40)}"`).join(', ')
+  const wanted = mapping ? list([mapping.input, mapping.output, ...task]) : '"input" and "output" (or "text" and "labels")'
+  return `no columns ${wanted}; found ${list(columns.slice(0, 12))}. Say which column is the input and which the output.`
 }
 
-function toExamples({ rows, columns }: RawRows, options: RecordOptions, where: string): ParsedRecords {
-  checkColumns(columns, options.columns, where)
+/** The rows as examples. @throws what the rows throw while they are read, and for too many of them. */
+function toExamples(rows: Iterable<RawRow>, seen: Seen, name: string, options: RecordOptions, total: number): ParsedRecords {
   const examples: Example[] = []
   const skipped: SkippedRow[] = []
   const duplicates: { line: number; first_line: number }[] = []
   const firstLines = new Map<string, number>()
+  let converted = 0
+  let count = 0
   for (const row of rows) {
-    const example = 'problem' in row ? row.problem : exampleOf(row.fields, options.columns)
-    if (typeof example === 'string') {
-      skipped.push({ line: row.line, reason: example })
+    if (++count > MOST_ROWS)
+      throw new RecordsError(
+        `${name}, line ${row.line}: more than ${MOST_ROWS.toLocaleString('en')} rows; give a part of the file`,
+        row.line,
+      )
+    if (count % ROWS_PER_PROGRESS === 0) options.onProgress?.(row.end, total)
+    if ('fields' in row) seen.add(row.fields)
+    const reading = 'problem' in row ? row.problem : exampleOf(row.fields, options.columns)
+    if (typeof reading === 'string') {
+      skipped.push({ line: row.line, reason: reading })
       continue
     }
+    const { example } = reading
     examples.push(example)
+    if (reading.converted) converted++
     const key = JSON.stringify([example.input, example.output, example.task])
     const first_line = firstLines.get(key)
     if (first_line === undefined) firstLines.set(key, row.line)
     else duplicates.push({ line: row.line, first_line })
   }
-  return { examples, skipped, duplicates, columns }
+  return { examples, skipped, duplicates, converted, ...seen.found }
 }
 
 /** Records that are already JSON values, as in a job file. `line` is a record's number from 1. */
 export function recordsFromObjects(values: readonly unknown[], options: RecordOptions = {}): ParsedRecords {
-  const columns = new Set<string>()
-  const rows = values.map((value, index): RawRow => {
-    const line = index + 1
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      return { line, problem: `${kind(value)}, not an object` }
-    const fields: Record<string, unknown> = { ...value }
-    for (const key of Object.keys(fields)) columns.add(key)
-    return { line, fields }
-  })
+  function* rows(): Generator<RawRow> {
+    for (const [index, value] of values.entries()) {
+      const row = { line: index + 1, end: index + 1 }
+      const isFields = typeof value === 'object' && value !== null && !Array.isArray(value)
+      yield isFields ? { ...row, fields: { ...value } } : { ...row, problem: 'not a JSON object' }
+    }
+  }
   // Rows of different shapes may be mixed here, so each is judged on its own.
-  return { ...toExamples({ rows, columns: [] }, options, 'records'), columns: [...columns] }
+  return toExamples(rows(), new Seen(null), 'records', options, values.length)
 }
 
-type Reader = (text: string, name: string) => RawRows
+type Reader = (text: string, name: string) => { readonly columns: readonly string[] | null; readonly rows: Iterable<RawRow> }
+
+const jsonLines: Reader = (text, name) => ({ columns: null, rows: readJsonLines(text, name) })
+const jsonArray: Reader = (text, name) => ({ columns: null, rows: readJsonArray(text, name) })
 
 const READERS: Readonly<Record<string, Reader>> = {
-  json: (text, name) => (text.trimStart().startsWith('{') ? readJsonLines(text, name) : readJsonArray(text, name)),
-  jsonl: readJsonLines,
-  ndjson: readJsonLines,
+  json: (text, name) => (/^\s*\{/.test(text) ? jsonLines(text, name) : jsonArray(text, name)),
+  jsonl: jsonLines,
+  ndjson: jsonLines,
   csv: readCsv,
   tsv: readTsv,
 }
@@ -150,11 +135,10 @@ const READERS: Readonly<Record<string, Reader>> = {
 const UNSPECIFIC = ['', 'txt', 'data', 'text']
 
 function sniff(text: string): Reader {
-  const start = text.trimStart()
-  if (start.startsWith('[')) return readJsonArray
-  if (start.startsWith('{')) return readJsonLines
-  const header = start.split(/[\r\n]/, 1)[0] ?? ''
-  return header.includes('\t') ? readTsv : readCsv
+  const [, line = ''] = /^\s*([^\r\n]*)/.exec(text) ?? []
+  if (line.startsWith('[')) return jsonArray
+  if (line.startsWith('{')) return jsonLines
+  return line.includes('\t') ? readTsv : readCsv
 }
 
 function readerFor(text: string, filename: string): Reader {
@@ -163,8 +147,18 @@ function readerFor(text: string, filename: string): Reader {
   const extension = dot < 0 ? '' : name.slice(dot + 1).toLowerCase()
   if (UNSPECIFIC.includes(extension)) return sniff(text)
   const reader = Object.hasOwn(READERS, extension) ? READERS[extension] : undefined
-  if (!reader) throw new RecordsError(`${filename}: .${extension} files are not read; give .json, .jsonl, .csv or .tsv`, null, [])
+  if (!reader) throw new RecordsError(`${filename}: .${extension} files are not read; give .json, .jsonl, .csv or .tsv`, null)
   return reader
+}
+
+/** The first rows, for the choice of columns. */
+function head(rows: Iterable<RawRow>, seen: Seen): Columns {
+  let count = 0
+  for (const row of rows) {
+    if ('fields' in row) seen.add(row.fields)
+    if (++count === SAMPLE_ROWS) break
+  }
+  return seen.found
 }
 
 /**
@@ -173,8 +167,17 @@ function readerFor(text: string, filename: string): Reader {
  */
 export function parseRecords(text: string, filename: string, options: RecordOptions = {}): ParsedRecords {
   const content = text.startsWith('\uFEFF') ? text.slice(1) : text
-  if (content.slice(0, 4096).includes('\0')) throw new RecordsError(`${filename}: this is not a text file (or not UTF-8)`, 1, [])
-  const raw = readerFor(content, filename)(content, filename)
-  if (raw.rows.length === 0) throw new RecordsError(`${filename}: holds no records`, 1, raw.columns)
-  return toExamples(raw, options, `${filename}, line 1`)
+  if (content.slice(0, 4096).includes('\0')) throw new RecordsError(`${filename}: this is not a text file (or not UTF-8)`, 1)
+  const { columns, rows } = readerFor(content, filename)(content, filename)
+  const seen = new Seen(columns)
+  const refuse = ({ columns, sample }: Columns): void => {
+    const problem = columnProblem(columns, options.columns)
+    if (problem !== null && columns.length > 0) throw new RecordsError(`${filename}, line 1: ${problem}`, 1, { columns, sample })
+  }
+  // A header says before all rows whether there is any use in reading them; objects say it together.
+  if (columns !== null && columnProblem(columns, options.columns) !== null) refuse(head(rows, seen))
+  const parsed = toExamples(rows, seen, filename, options, content.length)
+  if (parsed.examples.length === 0) refuse(parsed)
+  if (parsed.examples.length + parsed.skipped.length === 0) throw new RecordsError(`${filename}: holds no records`, 1)
+  return parsed
 }

@@ -92,7 +92,6 @@ describe('problems', () => {
       'verbalizer',
       'tuning_config.prompt_tuning_init_method',
       'tuning_config.num_tasks',
-      'tuning_config.num_tasks',
     ])
   })
 })

@@ -121,9 +121,9 @@ const RULES: readonly Rule[] = [
   },
   {
     // PEFT loads a source into a prompt of one task only (its three shapes have to agree).
-    reads: [METHOD, TASKS],
-    check: ({ tuning_config: { prompt_tuning_init_method: method, num_tasks } }, say) => {
-      if (isSource(method) && method !== 'SOURCE_PROMPT' && num_tasks > 1)
+    reads: ['tuning_type', METHOD, TASKS],
+    check: ({ tuning_type, tuning_config: { prompt_tuning_init_method: method, num_tasks } }, say) => {
+      if (tuning_type === 'MULTITASK_PROMPT_TUNING' && isSource(method) && method !== 'SOURCE_PROMPT' && num_tasks > 1)
         say.problem(
           TASKS,
           `${num_tasks} is not accepted with prompt_tuning_init_method "${method}", which adapts a source prompt to one task; give 1`,
@@ -184,7 +184,7 @@ const RULES: readonly Rule[] = [
 
 /**
  * @param job complete; fields named in `wrong` hold a stand-in, and no rule that reads one of them is applied
- * @returns all problems (a field may have several), and sentences on what is accepted but has no effect
+ * @returns all problems, at most one for a field, and sentences on what is accepted but has no effect
  */
 export function checkRules(job: Job, wrong: ReadonlySet<string>): { problems: Problem[]; notices: string[] } {
   const problems: Problem[] = []

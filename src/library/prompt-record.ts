@@ -2,6 +2,7 @@
  * What the library keeps of a tuned prompt: the rows, where they came from and how well they did. Plain data, stored in
  * IndexedDB as is, sent to the page without the rows.
  */
+import type { OutputModelType } from '../job/check-model'
 import type { Job } from '../job/parameters'
 import type { Device } from '../engine/engine'
 
@@ -139,5 +140,5 @@ export interface PromptRecord {
   readonly report: TuneReport | null
 }
 
-export type OutputModelType = 'ENCODER' | 'DECODER'
+export type { OutputModelType }
 export type PromptSummary = Omit<PromptRecord, 'rows' | 'prefix_task_cols' | 'prefix_task_rows'>

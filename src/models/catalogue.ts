@@ -33,6 +33,16 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     licence: 'Apache-2.0',
   },
   {
+    id: 'promptlathe/tiny-seq2seq',
+    kind: 'seq2seq',
+    embedded: true,
+    label: 'Tiny encoder-decoder (embedded)',
+    about: 'Comes with the page and works offline: a small T5, for trying prompts in an encoder, a decoder or both.',
+    parameters_millions: 5,
+    megabytes: 23,
+    licence: 'Apache-2.0',
+  },
+  {
     id: 'Xenova/llama2.c-stories15M',
     kind: 'causal-lm',
     embedded: false,

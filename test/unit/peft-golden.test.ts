@@ -8,7 +8,7 @@ import { checkReference } from '../../src/engine/self-test'
 import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import { cutGraphOf, cutModel } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
-import { BOUNDS, GOLDEN_CASES, goldenModel, parseGolden, replayGolden } from '../support/peft-golden'
+import { BOUNDS, GOLDEN_CASES, goldenModel, parseGolden, replayGolden, TORCH_CASES } from '../support/peft-golden'
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures')
 const bytes = (path: string) => new Uint8Array(readFileSync(resolve(FIXTURES, path)))
@@ -30,6 +30,17 @@ describe.each(Object.keys(engines))('on %s', (device) => {
   it.each(GOLDEN_CASES)('%s: gradient, 8 losses, final prompt and greedy tokens are those of PEFT', async (name) => {
     const engine = await engines[device]!()
     const golden = parseGolden(text('peft/golden.json'), name)
+    const result = await replayGolden(modelOf(name), golden, engine)
+    await engine.dispose()
+    expect(result.gradient_rel).toBeLessThan(BOUNDS.gradient)
+    expect(result.loss_abs).toBeLessThan(BOUNDS.loss)
+    expect(result.prompt_abs).toBeLessThan(BOUNDS.prompt)
+    expect(result.greedy).toEqual(golden.greedy6_after8)
+  })
+
+  it.each(TORCH_CASES)('%s: the same of torch, for prompts PEFT has no code for', async (name) => {
+    const engine = await engines[device]!()
+    const golden = parseGolden(text('torch/t5-decoder-golden.json'), name)
     const result = await replayGolden(modelOf(name), golden, engine)
     await engine.dispose()
     expect(result.gradient_rel).toBeLessThan(BOUNDS.gradient)

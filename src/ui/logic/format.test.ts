@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bytes, duration, figure, fileName, freshName, magnitude, percent, plural, rate, visible } from './format'
+import { bytes, clipped, duration, figure, fileName, freshName, magnitude, percent, plural, rate, visible } from './format'
 
 describe('format', () => {
   it('sizes and counts', () => {
@@ -40,6 +40,12 @@ describe('format', () => {
       '2 h 5 min',
       '–',
     ])
+  })
+
+  it('clips long texts, never through a character', () => {
+    expect(clipped('short')).toBe('short')
+    expect(clipped('abcdef', 3)).toBe('abc…')
+    expect(clipped('ab😀cd', 3)).toBe('ab…')
   })
 
   it('shows white space at the ends only', () => {

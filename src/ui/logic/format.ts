@@ -78,6 +78,10 @@ export const visible = (text: string): string =>
     .replaceAll('\n', '⏎')
     .replaceAll('\t', '⇥')
 
+/** The beginning of a long text: a table cell is no place for a book. */
+export const clipped = (text: string, most = 400): string =>
+  text.length <= most ? text : `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '')}…`
+
 /** A name fit for a file: letters, digits, dot, dash. */
 export function fileName(name: string, extension: string): string {
   const safe = name

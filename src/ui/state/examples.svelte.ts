@@ -2,16 +2,20 @@
 import * as v from 'valibot'
 import type { TunerClient } from '../../client'
 import {
-  parseRecords,
   recordsFromObjects,
   RecordsError,
   type ColumnMapping,
+  type Columns,
   type Example,
   type ParsedRecords,
 } from '../../job/records'
 import type { Failure, FileEntry, Preview } from '../../protocol'
 import { flatten } from '../logic/job-values'
-import { failureOf, pageFailure } from './failure'
+import { countTasks, overlapOf } from '../logic/row-facts'
+import { totalSteps } from '../logic/step-count'
+import { pageFailure } from './failure'
+import { LivePreview } from './preview.svelte'
+import { FileReading, type Source } from './reading.svelte'
 import type { SettingsState } from './settings.svelte'
 
 const Sample = v.object({ name: v.string(), title: v.string(), explanation: v.string() })
@@ -23,13 +27,13 @@ const SampleFile = v.object({
 })
 export type SampleInfo = v.InferOutput<typeof SampleIndex>[number]
 
-/** Reading a larger file as one text would hold the page up; a prompt of a few rows does not need it either. */
-const LARGEST_FILE = 64 * 2 ** 20
 const NAMED = /^[\w-]{1,60}$/
+const KEPT = 'The examples you had are kept.'
 
-interface OwnText {
+/** Examples for validation of their own. */
+export interface OwnValidation {
   readonly title: string
-  readonly text: string
+  readonly parsed: ParsedRecords
 }
 
 export class ExamplesState {
@@ -39,32 +43,56 @@ export class ExamplesState {
   title = $state('')
   rows = $state.raw<readonly Example[]>([])
   /** Validation examples of their own; null: a share of the rows is held out. */
-  validation = $state.raw<readonly Example[] | null>(null)
+  ownValidation = $state.raw<OwnValidation | null>(null)
   parsed = $state.raw<ParsedRecords | null>(null)
-  /** Text whose columns could not be told: waits for a mapping. */
-  unmapped = $state.raw<(OwnText & { columns: readonly string[] }) | null>(null)
+  /** A file whose columns could not be told: waits for a mapping. */
+  unmapped = $state.raw<(Source & { readonly found: Columns; readonly why: string }) | null>(null)
   mapping = $state.raw<ColumnMapping | null>(null)
   failure = $state.raw<Failure | null>(null)
   /** Put a space in front of outputs that start with none (own examples only). */
   spaced = $state(false)
-  preview = $state.raw<Preview | null>(null)
-  previewFailure = $state.raw<Failure | null>(null)
   edited = $state(false)
+  readonly reading = new FileReading()
+  readonly readingValidation = new FileReading()
+  readonly live: LivePreview
 
   readonly lacksSpace: boolean = $derived(this.rows.length > 0 && this.rows.some((row) => !/^\s/.test(row.output)))
   /** The rows as they are sent to the worker. */
   readonly ready: readonly Example[] = $derived(this.spaced ? this.rows.map(withSpace) : this.rows)
+  readonly validation: readonly Example[] | null = $derived(this.ownValidation?.parsed.examples ?? null)
   readonly readyValidation: readonly Example[] | null = $derived(
     this.validation === null ? null : this.spaced ? this.validation.map(withSpace) : this.validation,
   )
+  /** How many rows each task has; rows without one are under "". Empty while no row has a task. */
+  readonly tasks: ReadonlyMap<string, number> = $derived(countTasks(this.rows))
+  /** How many validation rows have an input that is trained on, too: they measure memory, not the task. */
+  readonly overlap: number = $derived(this.validation === null ? 0 : overlapOf(this.rows, this.validation))
+  /** What the examples become, with the steps of the whole job. */
+  readonly preview: Preview | null = $derived.by(() => {
+    const { current } = this.live
+    const { job } = this.settings
+    if (!current || !job || (current.asked === current.of && this.validation === null)) return current
+    return { ...current, total_steps: totalSteps(job, current.of, this.validation !== null) }
+  })
 
-  private source: OwnText | null = null
-  private previewed = 0
+  /** What the rows were read from, where they can be read again. */
+  private source = $state.raw<Source | null>(null)
 
   constructor(
-    private readonly client: TunerClient,
+    client: TunerClient,
     private readonly settings: SettingsState,
-  ) {}
+  ) {
+    this.live = new LivePreview(client)
+  }
+
+  /** The columns of the rows in use, to choose others of; null where they can't be read again. */
+  get columns(): Columns | null {
+    return this.source === null ? null : this.parsed
+  }
+
+  get previewFailure(): Failure | null {
+    return this.live.failure
+  }
 
   async loadIndex(): Promise<void> {
     try {
@@ -97,45 +125,39 @@ export class ExamplesState {
     }
   }
 
-  async useFile(file: FileEntry): Promise<void> {
-    const text = await this.textOf(file)
-    if (text !== null) this.useText(file.path, text, null)
+  /** Reads a file; when its columns are called otherwise, asks which is which. */
+  useFile(file: FileEntry): Promise<void> {
+    return this.readOwn({ title: file.path, data: file.blob }, null)
   }
 
-  /** Reads text as records; when its columns are called otherwise, asks which is which. */
-  useText(title: string, text: string, columns: ColumnMapping | null): void {
+  useText(title: string, text: string): Promise<void> {
+    return this.readOwn({ title, data: text }, null)
+  }
+
+  /** Reads the same file or text again with other columns. */
+  async remap(columns: ColumnMapping): Promise<void> {
+    const source = this.unmapped ?? this.source
+    if (source) await this.readOwn({ title: source.title, data: source.data }, columns)
+  }
+
+  private async readOwn(source: Source, mapping: ColumnMapping | null): Promise<void> {
     this.failure = null
+    if (mapping === null) this.unmapped = null
     try {
-      const parsed = parseRecords(text, title, columns ? { columns } : {})
-      if (parsed.examples.length === 0) {
-        const first = parsed.skipped[0]
-        throw new RecordsError(
-          `${title}: no usable row${first ? `; line ${first.line}: ${first.reason}` : ''}`,
-          first?.line ?? null,
-          parsed.columns,
-        )
-      }
-      this.unmapped = null
-      this.mapping = columns
-      this.source = { title, text }
-      this.takeOwn(title, parsed.examples, parsed)
+      const parsed = await this.reading.read(source, mapping)
+      if (parsed === null) return
+      requireRows(parsed, source.title)
+      this.takeOwn(source.title, parsed.examples, parsed)
+      this.mapping = mapping
+      this.source = source
     } catch (error) {
-      if (error instanceof RecordsError && error.columns.length > 1 && columns === null) {
-        this.unmapped = { title, text, columns: error.columns }
+      if (error instanceof RecordsError && error.found !== null && error.found.columns.length > 1 && mapping === null) {
+        this.unmapped = { ...source, found: error.found, why: error.message }
         return
       }
-      const hint =
-        error instanceof RecordsError
-          ? 'The examples you had are kept. Each row needs an input and an output.'
-          : 'The examples you had are kept.'
-      this.failure = pageFailure(messageOf(error), hint)
+      const what = error instanceof RecordsError ? ' Correct the file, then give it once more.' : ''
+      this.failure = pageFailure(messageOf(error), KEPT + what)
     }
-  }
-
-  /** Reads the same text again with other columns. */
-  remap(columns: ColumnMapping): void {
-    const source = this.unmapped ?? this.source
-    if (source) this.useText(source.title, source.text, columns)
   }
 
   /** Records out of a job file. */
@@ -147,22 +169,22 @@ export class ExamplesState {
   ): void {
     const options = columns ? { columns } : {}
     const parsed = recordsFromObjects(values, options)
-    this.source = null
     this.takeOwn(title, parsed.examples, parsed)
     // A job file means its records as they are.
     this.spaced = false
-    this.validation = validation === null ? null : recordsFromObjects(validation, options).examples
+    if (validation !== null) this.ownValidation = { title, parsed: recordsFromObjects(validation, options) }
   }
 
+  /** Reads a file of validation examples, with the columns of the examples. */
   async useValidationFile(file: FileEntry): Promise<void> {
-    const text = await this.textOf(file)
-    if (text === null) return
+    this.failure = null
     try {
-      const parsed = parseRecords(text, file.path, this.mapping ? { columns: this.mapping } : {})
-      if (parsed.examples.length === 0) throw new Error(`${file.path}: no usable row`)
-      this.validation = parsed.examples
+      const parsed = await this.readingValidation.read({ title: file.path, data: file.blob }, this.mapping)
+      if (parsed === null) return
+      requireRows(parsed, file.path)
+      this.ownValidation = { title: file.path, parsed }
     } catch (error) {
-      this.failure = pageFailure(messageOf(error), 'The examples you had are kept.')
+      this.failure = pageFailure(messageOf(error), `${KEPT} Validation files are read like the examples, with the same columns.`)
     }
   }
 
@@ -188,29 +210,27 @@ export class ExamplesState {
     this.own()
   }
 
-  /** Asks the worker what the examples become; only the latest answer counts. */
-  async refreshPreview(): Promise<void> {
-    const mine = ++this.previewed
-    try {
-      const preview = await this.client.request('preview', { job: this.settings.json, examples: this.ready })
-      if (mine !== this.previewed) return
-      this.preview = preview
-      this.previewFailure = null
-    } catch (error) {
-      if (mine !== this.previewed) return
-      this.preview = null
-      this.previewFailure = failureOf(error)
-    }
+  /** Asks the worker what the examples become: of many rows a sample, unless `all` are wanted. Only the latest question counts. */
+  refreshPreview(all = false): Promise<void> {
+    const { json } = this.settings
+    // Rows of their own for validation: none of these are held out.
+    const job = this.validation === null ? json : { ...json, validation: 0 }
+    return this.live.ask({ job, rows: this.ready, all })
   }
 
   private take(title: string, rows: readonly Example[], parsed: ParsedRecords | null): void {
+    // Whatever is still being read was meant for the rows before.
+    this.reading.cancel()
+    this.readingValidation.cancel()
     this.title = title
     this.rows = rows
     this.parsed = parsed
-    this.validation = null
+    this.ownValidation = null
     this.unmapped = null
+    this.mapping = null
+    this.source = null
     this.edited = false
-    this.preview = null
+    this.live.clear()
   }
 
   private takeOwn(title: string, rows: readonly Example[], parsed: ParsedRecords): void {
@@ -227,26 +247,17 @@ export class ExamplesState {
     this.edited = true
     this.sample = null
   }
+}
 
-  private async textOf(file: FileEntry): Promise<string | null> {
-    this.failure = null
-    if (file.blob.size > LARGEST_FILE) {
-      this.failure = pageFailure(
-        `${file.path} is larger than 64 MiB.`,
-        'A few thousand examples are plenty for a prompt: give a smaller file.',
-      )
-      return null
-    }
-    try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(await file.blob.arrayBuffer())
-    } catch {
-      this.failure = pageFailure(
-        `${file.path} is not readable as UTF-8 text.`,
-        'Save it as UTF-8 (.csv, .tsv, .json or .jsonl) and try again.',
-      )
-      return null
-    }
-  }
+/** @throws RecordsError when not a single row can be used */
+function requireRows(parsed: ParsedRecords, title: string): void {
+  if (parsed.examples.length > 0) return
+  const first = parsed.skipped[0]
+  throw new RecordsError(
+    `${title}: no usable row${first ? `; line ${first.line}: ${first.reason}` : ''}`,
+    first?.line ?? null,
+    parsed,
+  )
 }
 
 const withSpace = (row: Example): Example => (/^\s/.test(row.output) ? row : { ...row, output: ` ${row.output}` })
