@@ -94,6 +94,11 @@ export class Runs {
     const problems = await this.sourceProblems(job, { base_model: model.loaded.id, kind, hidden_size })
     const found = findSource(job, await this.services.prompts.list())
     if (problems.length > 0 || !found) throw invalidJob(problems)
+    const { id, sha256 } = model.loaded
+    if (found.base_model.file_sha256 !== sha256)
+      this.services.warn(
+        `The source prompt "${found.name}" was made for another version of ${id}; it may be a worse start on this one.`,
+      )
     const record = await this.services.prompts.get(found.id)
     const { num_tasks, num_ranks } = record.multitask ?? { num_tasks: 0, num_ranks: 1 }
     const { rows: prompt_embeddings, prefix_task_cols, prefix_task_rows } = record
