@@ -10,6 +10,7 @@ import { show } from '../src/job/json-value'
 import type { Job } from '../src/job/parameters'
 import type { Problem } from '../src/job/problem'
 import { parseRecords, RecordsError, type ColumnMapping, type Example } from '../src/job/records'
+import { startsFromSource } from '../src/library/source-fit'
 import { isEmbedded, isModelId } from '../src/models/catalogue'
 import { describeConfig } from '../src/models/config'
 import { ModelError } from '../src/models/model-error'
@@ -28,6 +29,8 @@ export interface Work {
   readonly validation: readonly Example[] | null
   /** The folder of this machine that base_model names, if it names one. */
   readonly modelDirectory: string | null
+  /** The folder with the prompt the job starts from; null where it starts afresh. */
+  readonly sourceDirectory: string | null
   /** Lines to show: what is ignored, which rows were skipped. */
   readonly notes: readonly string[]
 }
@@ -101,6 +104,24 @@ function modelDirectory(base_model: string, folder: string): string | null {
   return existsSync(directory) && statSync(directory).isDirectory() ? directory : null
 }
 
+const ADAPTER = 'adapter_config.json'
+
+/**
+ * The folder that prompt_tuning_init_source_model names, below source_prompt_base, seen from the job file's: an adapter, or what `npm run tune`
+ * wrote, which has one in prompt/.
+ */
+function sourceDirectory(job: Job, { folder, problems }: Reading): string | null {
+  const { prompt_tuning_init_source_model: name } = job.tuning_config
+  if (!startsFromSource(job) || name === '') return null
+  const directory = resolve(folder, job.source_prompt_base, name)
+  const found = [directory, join(directory, 'prompt')].find((one) => existsSync(join(one, ADAPTER)))
+  if (found === undefined) {
+    const message = `${show(name)} is not accepted: there is no ${ADAPTER} in ${show(directory)}; give the folder of a prompt, below source_prompt_base`
+    problems.push({ field: 'tuning_config.prompt_tuning_init_source_model', message })
+  }
+  return found ?? null
+}
+
 /** What config.json says against the job; nothing where it is not on this machine. */
 function modelProblems(job: Job, folder: string): readonly Problem[] {
   const { base_model } = job
@@ -143,7 +164,16 @@ export function readWork(path: string, device: string | undefined): Work {
   const held = validation === null ? null : readExamples('validation', validation, reading)
   if (job !== null && !wrong.has('base_model'))
     problems.push(...modelProblems(job, folder).filter((problem) => !wrong.has(problem.field)))
+  const named = ['tuning_config.prompt_tuning_init_source_model', 'source_prompt_base']
+  const source = job === null || named.some((field) => wrong.has(field)) ? null : sourceDirectory(job, reading)
   if (!checked.ok || problems.length > 0) throw new InvalidJob(problems)
   const { file } = checked
-  return { file, train: examples, validation: held, modelDirectory: modelDirectory(file.job.base_model, folder), notes }
+  return {
+    file,
+    train: examples,
+    validation: held,
+    modelDirectory: modelDirectory(file.job.base_model, folder),
+    sourceDirectory: source,
+    notes,
+  }
 }

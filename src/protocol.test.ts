@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { GENERATION_DEFAULTS } from './models/generation/parameters'
 import { parseCommand, parseEvent, parseResult, ProtocolError } from './protocol'
 import type { Command, Event, Progress, Results } from './protocol'
 
-const sampling = { max_new_tokens: 5, do_sample: true, temperature: 0.7, top_k: 40, top_p: 0.9, repetition_penalty: 1.1, seed: 3 }
+const parameters = { ...GENERATION_DEFAULTS, decoding_method: 'SAMPLING' as const, stop_sequences: ['.'], max_time: 2 }
 const blob = new Blob(['x'])
 
 /** One valid message of each kind that carries something. */
@@ -23,13 +24,21 @@ const commands: readonly Command[] = [
   },
   { type: 'preview', request: 5, job: { anything: ['goes', null] }, examples: [{ input: 'a', output: 'b' }] },
   { type: 'tune', request: 6, job: 3, name: 'n', train: [{ input: 'a', output: 'b', task: 't' }], validation: null },
-  { type: 'generate', request: 7, prompt: null, base_model: 'a', input: '', verbalizer: null, sampling },
+  { type: 'generate', request: 7, prompt: null, task: null, base_model: 'a', input: '', verbalizer: null, parameters },
   { type: 'stop_generating', request: 8, target: 7 },
   { type: 'import_prompt', request: 9, name: 'n', base_model: 'a', files: [{ path: 'adapter_config.json', blob }] },
-  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked' },
+  { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked', task: null },
 ]
 
-const metrics = { loss: 1, exact_match: 0.5, label_accuracy: null }
+const metrics = {
+  loss: 1,
+  perplexity: Math.E,
+  exact_match: 0.5,
+  label_accuracy: 0.75,
+  macro_f1: 0.7,
+  rouge_l: null,
+  token_f1: null,
+}
 const progress: readonly Progress[] = [
   { type: 'model_progress', file: 'f', loaded: 1, total: null, stage: 'download' },
   {
@@ -47,8 +56,13 @@ const progress: readonly Progress[] = [
   {
     type: 'evaluated',
     which: 'tuned',
-    evaluation: { metrics, predictions: [{ input: 'a', expected: 'b', predicted: 'c', exact: false }] },
+    evaluation: {
+      metrics,
+      predictions: [{ input: 'a', expected: 'b', predicted: 'c', exact: false, task: 't' }],
+      tasks: [{ task: 't', rows: 1, metrics: { ...metrics, label_accuracy: null, macro_f1: null, rouge_l: 0.2, token_f1: 0 } }],
+    },
   },
+  { type: 'evaluated', which: 'few_shot', evaluation: { metrics, predictions: [], tasks: [] } },
   { type: 'stage', text: 's' },
   { type: 'step', step: { step: 1, epoch: 1, loss: NaN, learning_rate: 0.1, ms: 2 }, memory_bytes: 3 },
   { type: 'epoch', epoch: { epoch: 1, train_loss: 2, validation_loss: null, metrics: null }, best: true, best_metrics: metrics },
@@ -131,12 +145,13 @@ describe('commands', () => {
           type: 'generate',
           request: 5,
           prompt: null,
+          task: null,
           base_model: 'a',
           input: '',
           verbalizer: null,
-          sampling: { ...sampling, top_p: 2 },
+          parameters: { ...parameters, top_p: 2 },
         },
-        'sampling.top_p',
+        'parameters.top_p',
         5,
       ],
       [{ type: 'toString', request: 6 }, 'type', 6],

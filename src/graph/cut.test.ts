@@ -41,7 +41,7 @@ describe('cutModel on real exports', () => {
     ],
   ])('%s', (path, expected) => {
     const cut = cutModel(read(path))
-    expect(cut).toMatchObject({ kind: 'causal-lm', logits: 'logits', ...expected })
+    expect(cut).toMatchObject({ kind: 'causal-lm', role: 'causal', output: 'logits', ...expected })
     expect(cut.graph.inputs[0]).toMatchObject({
       name: cut.inputs_embeds,
       dims: ['batch_size', 'sequence_length', cut.hidden_size],

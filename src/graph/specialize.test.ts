@@ -202,7 +202,7 @@ describe('what a specialisation refuses, by name', () => {
     [
       'logits of one position only',
       [node('Slice', ['rows', 'zero', 'one', 'one'], ['logits'])],
-      /'logits' is \[2, 1, 2\], not one row of logits for each of 2 x 3 positions/,
+      /'logits' is \[2, 1, 2\], not one row for each of 2 x 3 positions/,
     ],
     [
       'logits without embeddings',

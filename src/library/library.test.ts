@@ -21,6 +21,8 @@ const report: TuneReport = {
   epochs: [{ epoch: 1, train_loss: 2.5, validation_loss: null, metrics: null }],
   best_epoch: 1,
   baseline: null,
+  text_prompt: null,
+  few_shot: null,
   tuned: null,
   counters: { dispatches: 0, submits: 0, buffers_created: 0, live_tensors: 3 },
   peak_memory_bytes: 1e6,
@@ -44,7 +46,11 @@ const prompt = (id: string, more: Partial<PromptRecord> = {}): PromptRecord => (
   },
   job: aJob(),
   num_virtual_tokens: 2,
+  output_model_types: ['DECODER'],
+  multitask: null,
   rows: Float32Array.of(1, 2, 3, 4, 5, 6),
+  prefix_task_cols: new Float32Array(0),
+  prefix_task_rows: new Float32Array(0),
   report,
   ...more,
 })
@@ -66,9 +72,7 @@ describe('the prompt library', () => {
 
   test('refuses rows that do not fit or are not finite, naming them', async () => {
     const library = new PromptLibrary(new MemoryStore(), () => undefined)
-    await expect(library.save(prompt('a', { rows: new Float32Array(5) }))).rejects.toThrow(
-      /rows: .*num_virtual_tokens \* hidden_size/,
-    )
+    await expect(library.save(prompt('a', { rows: new Float32Array(5) }))).rejects.toThrow(/rows: .*every virtual token/)
     await expect(library.save(prompt('a', { rows: Float32Array.of(1, 2, NaN, 4, 5, 6) }))).rejects.toThrow(/rows: .*finite/)
     expect(await library.list()).toEqual([])
   })

@@ -3,50 +3,61 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AnalyticModel } from '../../test/support/analytic-model'
 import { charTokenizer, CHAR_VOCAB } from '../../test/support/char-tokenizer'
-import { checkJob } from '../job/check-job'
+import { jobOf } from '../../test/support/tuning'
 import { Assembler, needOf, teacherForced } from './assemble'
 import { bucketBatches, epochGroups, plainBatches } from './batches'
 import { TuningError } from './errors'
 import { previewTuning } from './preview'
-import { buildSequence, buildSequences, buildSource, positionsOf } from './sequences'
+import { builderFor, buildSequence, buildSource, limitsOf, positionsOf, templateOf } from './sequences'
+import type { SequenceLimits } from './sequences'
 import { bucketBounds, roundLength, Shapes } from './shapes'
+import { NO_PROMPT } from './soft-prompt'
 import { splitExamples } from './split'
 
-const jobOf = (more: object) => {
-  const checked = checkJob({ base_model: 'm', ...more })
-  if (!checked.ok) throw new Error(JSON.stringify(checked.problems))
-  return checked.job
-}
 const tokenizer = charTokenizer()
-const limits = { max_source_length: 10, max_target_length: 4, num_virtual_tokens: 3, max_positions: null }
+const limits: SequenceLimits = {
+  kind: 'causal-lm',
+  max_source_length: 10,
+  max_target_length: 4,
+  virtual_tokens: { encoder: 0, decoder: 3 },
+  max_positions: null,
+}
+/** A causal model of no known number of positions. */
+const CAUSAL = { kind: 'causal-lm', hidden_size: 4, max_positions: null } as const
+const need = (sequence_length: number, label_length: number, encoder_length = 0) => ({
+  sequence_length,
+  label_length,
+  encoder_length,
+})
 const textOf = (ids: readonly number[]): string => tokenizer.decode(ids, { skip_special_tokens: false })
 
 describe('sequences', () => {
   test('source, target, EOS', () => {
-    const built = buildSequence({ input: 'ab', output: 'no' }, '<{{input}}>', limits, tokenizer)
+    const built = buildSequence({ input: 'ab', output: 'no' }, templateOf('<{{input}}>'), limits, tokenizer, 0)
     expect(textOf(built.source)).toBe('<ab>')
     expect(textOf(built.target)).toBe('no<1>')
     expect(positionsOf(built)).toBe(6)
     expect([built.truncated_source, built.truncated_target]).toEqual([false, false])
   })
   test('no BOS in the middle', () => {
-    const built = buildSequence({ input: 'ab', output: 'no' }, '{{input}}', limits, charTokenizer(true))
+    const built = buildSequence({ input: 'ab', output: 'no' }, templateOf('{{input}}'), limits, charTokenizer(true), 0)
     expect(textOf([...built.source, ...built.target])).toBe('<0>abno<1>')
   })
   test('the input is cut, never the template; EOS is always kept', () => {
-    const built = buildSequence({ input: 'a long input', output: 'answer' }, 'T:{{input}}:L', limits, tokenizer)
+    const built = buildSequence({ input: 'a long input', output: 'answer' }, templateOf('T:{{input}}:L'), limits, tokenizer, 0)
     expect(textOf(built.source)).toBe('T:a long:L')
     expect(textOf(built.target)).toBe('answ<1>')
     expect([built.truncated_source, built.truncated_target]).toEqual([true, true])
-    const twice = buildSequence({ input: 'abcdef', output: 'x' }, '{{input}}|{{input}}', limits, tokenizer)
+    const twice = buildSequence({ input: 'abcdef', output: 'x' }, templateOf('{{input}}|{{input}}'), limits, tokenizer, 0)
     expect(textOf(twice.source)).toBe('abcd|abcd')
   })
   test('a surrogate pair is not split, a huge input costs little', () => {
     const cut = buildSequence(
       { input: 'abcdefg😀h', output: 'x' },
-      '{{input}}',
+      templateOf('{{input}}'),
       { ...limits, max_source_length: 8 },
       { ...tokenizer, encode: (text) => [...text].flatMap((c) => Array.from({ length: c.length }, () => c.codePointAt(0) ?? 0)) },
+      0,
     )
     expect(cut.source).toEqual([...'abcdefg'].map((c) => c.charCodeAt(0)))
     let encoded = 0
@@ -54,39 +65,46 @@ describe('sequences', () => {
       ...tokenizer,
       encode: (text: string, o: { add_special_tokens: boolean }) => ((encoded += text.length), tokenizer.encode(text, o)),
     }
-    const built = buildSequence({ input: 'x'.repeat(5_000_000), output: 'y' }, '{{input}}', limits, counting)
+    const built = buildSequence({ input: 'x'.repeat(5_000_000), output: 'y' }, templateOf('{{input}}'), limits, counting, 0)
     expect(built.source).toHaveLength(10)
     expect(encoded).toBeLessThan(5000)
   })
   test("the model's positions bound everything; errors say what to do", () => {
     const small = { ...limits, max_source_length: 100, max_target_length: 100, max_positions: 15 }
-    const built = buildSequence({ input: 'abcdefghijkl', output: 'abcdefghijkl' }, '{{input}}', small, tokenizer)
+    const built = buildSequence({ input: 'abcdefghijkl', output: 'abcdefghijkl' }, templateOf('{{input}}'), small, tokenizer, 0)
     expect(3 + positionsOf(built)).toBe(15)
     expect(built.target).toHaveLength(7)
-    expect(() => buildSequence({ input: 'a', output: 'b' }, 'a long template {{input}}', limits, tokenizer)).toThrow(
-      /template.*10 tokens/,
-    )
     expect(() =>
-      buildSequence({ input: 'a', output: 'b' }, '{{input}}', { ...small, num_virtual_tokens: 14 }, tokenizer),
+      buildSequence({ input: 'a', output: 'b' }, templateOf('a long template {{input}}'), limits, tokenizer, 0),
+    ).toThrow(/template.*10 tokens/)
+    expect(() =>
+      buildSequence(
+        { input: 'a', output: 'b' },
+        templateOf('{{input}}'),
+        { ...small, virtual_tokens: { encoder: 0, decoder: 14 } },
+        tokenizer,
+        0,
+      ),
     ).toThrow(/14.*15 positions/)
-    expect(buildSource('{{input}}', 'abcdefghijkl', small, tokenizer, 4).ids).toHaveLength(8)
+    expect(buildSource(templateOf('{{input}}'), 'abcdefghijkl', small, tokenizer, 4).ids).toHaveLength(8)
   })
   test('properties: limits hold, uncut rows are the plain concatenation', () => {
     const row = fc.record({ input: fc.string({ minLength: 1 }), output: fc.string({ minLength: 1 }) })
     const bounds = fc.record({
+      kind: fc.constant('causal-lm' as const),
       max_source_length: fc.integer({ min: 3, max: 30 }),
       max_target_length: fc.integer({ min: 1, max: 30 }),
-      num_virtual_tokens: fc.integer({ min: 1, max: 5 }),
+      virtual_tokens: fc.record({ encoder: fc.constant(0), decoder: fc.integer({ min: 1, max: 5 }) }),
       max_positions: fc.option(fc.integer({ min: 12, max: 40 })),
     })
     fc.assert(
       fc.property(row, bounds, (example, limit) => {
-        const built = buildSequence(example, '[{{input}}]', limit, tokenizer)
+        const built = buildSequence(example, templateOf('[{{input}}]'), limit, tokenizer, 0)
         expect(built.source.length).toBeLessThanOrEqual(limit.max_source_length)
         expect(built.target.length).toBeLessThanOrEqual(limit.max_target_length + 1)
         expect(built.target.at(-1)).toBe(1)
         if (limit.max_positions !== null)
-          expect(limit.num_virtual_tokens + positionsOf(built)).toBeLessThanOrEqual(limit.max_positions)
+          expect(limit.virtual_tokens.decoder + positionsOf(built)).toBeLessThanOrEqual(limit.max_positions)
         expect(textOf(built.source)).toMatch(/^\[[^]*\]$/)
         if (!built.truncated_source)
           expect(built.source).toEqual(tokenizer.encode(`[${example.input}]`, { add_special_tokens: true }))
@@ -95,12 +113,14 @@ describe('sequences', () => {
   })
   test("the caikit preset builds upstream's sequences, its lost EOS included", () => {
     const job = jobOf({ preset: 'caikit', max_source_length: 4, max_target_length: 2, verbalizer: '{{input}}:' })
-    const build = (input: string, output: string) => buildSequences([{ input, output }], job, null, charTokenizer(true))[0]
+    const its = limitsOf(job, { ...CAUSAL, virtual_tokens: limits.virtual_tokens })
+    const build = (input: string, output: string) =>
+      builderFor(job, 'causal-lm')({ input, output }, templateOf(job.verbalizer), its, charTokenizer(true), 0)
     const whole = build('ab', 'n')
-    expect(textOf([...(whole?.source ?? []), ...(whole?.target ?? [])])).toBe('<0>ab:<0>n<1>')
+    expect(textOf([...whole.source, ...whole.target])).toBe('<0>ab:<0>n<1>')
     const cut = build('abcd', 'nop')
-    expect(textOf(cut?.source ?? [])).toBe('<0>abc')
-    expect(textOf(cut?.target ?? [])).toBe('<0>no')
+    expect(textOf(cut.source)).toBe('<0>abc')
+    expect(textOf(cut.target)).toBe('<0>no')
   })
 })
 
@@ -141,7 +161,11 @@ describe('shapes', () => {
 
 describe('batches', () => {
   const needs = fc.array(
-    fc.record({ sequence_length: fc.integer({ min: 1, max: 90 }), label_length: fc.integer({ min: 1, max: 9 }) }),
+    fc.record({
+      sequence_length: fc.integer({ min: 1, max: 90 }),
+      label_length: fc.integer({ min: 1, max: 9 }),
+      encoder_length: fc.constant(0),
+    }),
     { minLength: 1, maxLength: 60 },
   )
   test('every row once, as few batches as possible, every row fits, at most one batch is short', () => {
@@ -171,7 +195,7 @@ describe('batches', () => {
     )
   })
   test('order changes with epoch and seed', () => {
-    const rows = Array.from({ length: 30 }, () => ({ sequence_length: 9, label_length: 2 }))
+    const rows = Array.from({ length: 30 }, () => need(9, 2))
     const order = (seed: number, epoch: number) =>
       epochGroups(rows, new Shapes(rows, null), { seed, epoch, batch_size: 4, accumulate_steps: 1, bucketed: true })
         .flat(2)
@@ -180,49 +204,31 @@ describe('batches', () => {
     expect(order(1, 1)).not.toEqual(order(2, 1))
   })
   test('a row longer than every shape gets one of its own', () => {
-    const shapes = new Shapes([{ sequence_length: 5, label_length: 1 }], 20)
-    expect(shapes.fit({ sequence_length: 9, label_length: 2 }, 18)).toEqual({ sequence_length: 20, label_length: 2 })
-    const batches = bucketBatches(
-      [0, 1],
-      [
-        { sequence_length: 3, label_length: 1 },
-        { sequence_length: 19, label_length: 1 },
-      ],
-      shapes,
-      2,
-    )
-    expect(batches).toEqual([{ shape: { sequence_length: 20, label_length: 2 }, rows: [0, 1] }])
-    expect(
-      plainBatches(
-        [1, 0],
-        [
-          { sequence_length: 3, label_length: 1 },
-          { sequence_length: 8, label_length: 1 },
-        ],
-        shapes,
-        1,
-      ),
-    ).toHaveLength(2)
+    const shapes = new Shapes([need(5, 1)], 20)
+    expect(shapes.fit(need(9, 2), 18)).toEqual(need(20, 2))
+    const batches = bucketBatches([0, 1], [need(3, 1), need(19, 1)], shapes, 2)
+    expect(batches).toEqual([{ shape: need(20, 2), rows: [0, 1] }])
+    expect(plainBatches([1, 0], [need(3, 1), need(8, 1)], shapes, 1)).toHaveLength(2)
   })
-  test('assembling: P text PAD, labels one before their own position, filler rows weigh nothing', () => {
+  test('assembling: P text PAD, labels one before their own position, filler rows weigh nothing', async () => {
     const model = new AnalyticModel({ vocab_size: CHAR_VOCAB, hidden_size: 2 })
     const assembler = new Assembler(model, 3)
-    const sequence = { source: [5, 6], target: [7, 1] }
-    expect(needOf(sequence, 2)).toEqual({ sequence_length: 5, label_length: 2 })
-    const shape = { sequence_length: 8, label_length: 3 }
-    const batch = assembler.assemble(shape, Float32Array.of(1, 2, 3, 4), [teacherForced(sequence)], [0.5])
+    const sequence = { encoder: null, source: [5, 6], target: [7, 1], task: 0 }
+    expect(needOf(sequence, { encoder: 0, decoder: 2 })).toEqual(need(5, 2))
+    const shape = need(8, 3)
+    const prompts = () => ({ encoder: new Float32Array(0), decoder: Float32Array.of(1, 2, 3, 4) })
+    const batch = await assembler.assemble(shape, [teacherForced(sequence, prompts)], [0.5], 'embeds')
     expect([...batch.inputs_embeds.subarray(0, 16)]).toEqual([1, 2, 3, 4, ...model.embed([5, 6, 7]), 0, 0, 0, 0, 0, 0])
     expect([...batch.attention_mask.subarray(0, 8)]).toEqual([1, 1, 1, 1, 1, 0, 0, 0])
     expect([...batch.label_positions.subarray(0, 3)]).toEqual([3, 4, 0])
     expect([...batch.label_ids.subarray(0, 3)]).toEqual([7, 1, 0])
     expect([...batch.label_weights]).toEqual([0.5, 0.5, 0, 0, 0, 0, 0, 0, 0])
     expect([...batch.attention_mask.subarray(8, 16)]).toEqual([...batch.attention_mask.subarray(0, 8)])
-    const again = assembler.assemble(shape, new Float32Array(0), [teacherForced(sequence)], [1])
+    expect(batch.encoder).toBeNull()
+    const again = await assembler.assemble(shape, [teacherForced(sequence, NO_PROMPT)], [1], 'embeds')
     expect(again.inputs_embeds).toBe(batch.inputs_embeds)
     expect([...again.label_positions.subarray(0, 2)]).toEqual([1, 2])
-    expect(() =>
-      assembler.assemble({ sequence_length: 4, label_length: 1 }, new Float32Array(0), [teacherForced(sequence)], [1]),
-    ).toThrow(/2 labels/)
+    await expect(assembler.assemble(need(4, 1), [teacherForced(sequence, NO_PROMPT)], [1], 'embeds')).rejects.toThrow(/2 labels/)
   })
 })
 
@@ -257,7 +263,7 @@ test('preview counts what the run will do', () => {
     accumulate_steps: 2,
     validation: 0,
   })
-  const preview = previewTuning(job, null, tokenizer, examples, null)
+  const preview = previewTuning(job, CAUSAL, tokenizer, examples, null)
   expect(preview).toMatchObject({ truncated_sources: 15, truncated_targets: 1, total_steps: 12, longest: 20 + 10 + 6 })
   expect(preview.rows).toHaveLength(20)
   expect(preview.rows[0]).toEqual({
@@ -268,5 +274,5 @@ test('preview counts what the run will do', () => {
     truncated: true,
   })
   expect(preview.rows[12]).toMatchObject({ source: 'question 1', truncated: true })
-  expect(() => previewTuning(job, null, tokenizer, [], null)).toThrow(TuningError)
+  expect(() => previewTuning(job, CAUSAL, tokenizer, [], null)).toThrow(TuningError)
 })

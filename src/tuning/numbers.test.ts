@@ -5,18 +5,13 @@ import { describe, expect, test } from 'vitest'
 import * as v from 'valibot'
 import { AnalyticModel } from '../../test/support/analytic-model'
 import { charTokenizer, CHAR_VOCAB } from '../../test/support/char-tokenizer'
-import { checkJob } from '../job/check-job'
+import { jobOf, layoutOf } from '../../test/support/tuning'
+import { initialParameters, tiled } from './initialize'
 import { resolveLearningRate } from './learning-rate'
 import { adamWOptions, adamWStep, clipGradient, newAdamWState, norm } from './optimizer'
-import { initialPrompt, tiled } from './prompt'
 import { Random } from './random'
 import { countSteps, scheduleFactor, scheduleOf } from './schedule'
 
-const jobOf = (more: object) => {
-  const checked = checkJob({ base_model: 'm', ...more })
-  if (!checked.ok) throw new Error(JSON.stringify(checked.problems))
-  return checked.job
-}
 const Golden = v.record(v.string(), v.looseObject({ lrs: v.array(v.number()) }))
 const golden = v.parse(Golden, JSON.parse(readFileSync('test/fixtures/peft/golden.json', 'utf8')))
 
@@ -153,13 +148,14 @@ test('automatic learning rate follows the spread of the embeddings', () => {
 
 describe('initial prompt', () => {
   const model = new AnalyticModel({ vocab_size: CHAR_VOCAB, hidden_size: 64, embedding_std: 0.1 })
-  const make = (tuning_config: object, seed = 73, bos = false) =>
-    initialPrompt(
-      jobOf({ tuning_config: { num_virtual_tokens: 7, ...tuning_config } }).tuning_config,
-      seed,
+  const make = (tuning_config: object, seed = 73, tokenizer = charTokenizer()) =>
+    initialParameters(jobOf({ seed }, { num_virtual_tokens: 7, ...tuning_config }), {
+      layout: layoutOf(7, 64),
       model,
-      charTokenizer(bos),
-    )
+      tokenizer,
+      outputs: [],
+      source: null,
+    })
   const std = (rows: Float32Array) => norm(rows) / Math.sqrt(rows.length)
 
   test('RANDOM at both scales, by seed', () => {
@@ -173,10 +169,10 @@ describe('initial prompt', () => {
     const text = { prompt_tuning_init_method: 'TEXT', prompt_tuning_init_text: 'abc' }
     expect(make(text)).toEqual(model.embed(charTokenizer().encode('abcabca', { add_special_tokens: false })))
     const abc = charTokenizer().encode('abc', { add_special_tokens: false })
-    expect(make(text, 73, true)).toEqual(model.embed([0, ...abc, 0, ...abc].slice(0, 7)))
+    expect(make(text, 73, charTokenizer(true))).toEqual(model.embed([0, ...abc, 0, ...abc].slice(0, 7)))
     expect(tiled([1, 2, 3], 2)).toEqual([1, 2])
     const none = { ...charTokenizer(), encode: () => [] }
-    expect(() => initialPrompt(jobOf({ tuning_config: text }).tuning_config, 1, model, none)).toThrow(/no tokens/)
+    expect(() => make(text, 1, none)).toThrow(/no tokens/)
   })
   test('SAMPLE_VOCAB rows are rows of the table', () => {
     const rows = make({ prompt_tuning_init_method: 'SAMPLE_VOCAB' })

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { AnalyticModel } from '../../test/support/analytic-model'
 import { charTokenizer, CHAR_VOCAB } from '../../test/support/char-tokenizer'
-import type { CausalBatch, FrozenModel, LossAndGradient } from '../engine/frozen-model'
-import { checkJob } from '../job/check-job'
+import { jobOf as wholeJobOf, layoutOf, open, scorerOf } from '../../test/support/tuning'
+import type { GradientLengths, LossAndGradient, TokenBatch } from '../engine/frozen-model'
 import type { Example } from '../job/records'
 import { Assembler, needOf, teacherForced } from './assemble'
 import { bucketBatches } from './batches'
@@ -12,14 +12,13 @@ import type { TuneCheckpoint } from './checkpoint'
 import { TuneControl } from './control'
 import { TuningCancelled, TuningError } from './errors'
 import { evaluate, measure } from './evaluate'
-import type { HeldOut } from './evaluate'
 import { labelSet } from './labels'
 import type { TuneObserver } from './observer'
 import { prepare } from './prepare'
 import { Random } from './random'
-import type { Scorer } from './score'
-import { buildSequences } from './sequences'
 import { Shapes } from './shapes'
+import { NO_PROMPT, promptsOf } from './soft-prompt'
+import type { Prompts } from './soft-prompt'
 import { groupGradient } from './step'
 import { tune } from './tune'
 import type { TuneOptions } from './tune'
@@ -27,12 +26,13 @@ import type { TuneOptions } from './tune'
 const H = 32
 const tokenizer = charTokenizer()
 const newModel = (more: object = {}) => new AnalyticModel({ vocab_size: CHAR_VOCAB, hidden_size: H, embedding_std: 1, ...more })
-const jobOf = (more: object, tuning_config: object = {}) => {
-  const checked = checkJob({ base_model: 'm', ...more, tuning_config: { num_virtual_tokens: 3, ...tuning_config } })
-  if (!checked.ok) throw new Error(JSON.stringify(checked.problems))
-  return checked.job
-}
-const always = () => Promise.resolve(true)
+const N = 3
+const jobOf = (more: object) => wholeJobOf(more, { num_virtual_tokens: N })
+const layout = layoutOf(N, H)
+const TOKENS = { encoder: 0, decoder: N }
+const NONE = { encoder: 0, decoder: 0 }
+/** A causal model of this width. */
+const SHAPE = { kind: 'causal-lm', hidden_size: H, max_positions: null } as const
 
 /** The last character tells the answer: something this model can learn to say. */
 const examples: Example[] = Array.from({ length: 40 }, (_, i) => ({
@@ -40,22 +40,10 @@ const examples: Example[] = Array.from({ length: 40 }, (_, i) => ({
   output: i % 2 ? 'n' : 'y',
 }))
 
-function scorerOf(model: FrozenModel, batch_size: number, held: HeldOut, n: number, extra = 8): Scorer {
-  const needs = held.sequences.map((sequence) => needOf(sequence, n))
-  return {
-    model,
-    assembler: new Assembler(model, batch_size),
-    shapes: new Shapes(needs, model.max_positions, extra),
-    batch_size,
-    gate: always,
-    onBatch: () => undefined,
-  }
-}
-
 describe('gradient of a group', () => {
   const job = jobOf({})
-  const sequences = buildSequences(examples, job, null, tokenizer)
-  const needs = sequences.map((sequence) => needOf(sequence, 3))
+  const { train: sequences } = prepare(job, SHAPE, tokenizer, examples, [])
+  const needs = sequences.map((sequence) => needOf(sequence, TOKENS))
   const shapes = new Shapes(needs, null)
   const model = newModel()
   const prompt = Float32Array.from(
@@ -76,11 +64,11 @@ describe('gradient of a group', () => {
     const result = await groupGradient(
       model,
       new Assembler(model, batch_size),
-      P,
+      { layout, parameters: P },
       group,
       sequences,
       { weighting, accumulate_steps },
-      always,
+      open,
     )
     if (!result) throw new Error('gate')
     return { ...result, batches: group.length }
@@ -129,7 +117,7 @@ describe('evaluation', () => {
   // Three labels, two of which begin alike; a prompt that gets some rows right.
   const rows = examples.map((row, i) => (i % 4 === 0 ? { ...row, output: 'yn' } : row))
   const job = jobOf({ validation: 0.5 })
-  const { held } = prepare(job, null, tokenizer, rows, null)
+  const { held } = prepare(job, SHAPE, tokenizer, rows, null)
   if (!held?.labels) throw new Error('labels')
   const trained = tune({
     job: jobOf({ num_epochs: 12, learning_rate: 1, batch_size: 4 }),
@@ -138,12 +126,21 @@ describe('evaluation', () => {
     train: rows,
     validation: null,
   })
+  /** No prompt, the trained one, and one in between. */
+  const prompted = async (): Promise<readonly (readonly [Prompts, typeof TOKENS])[]> => {
+    const { parameters } = await trained
+    const faded = parameters.map((x) => x * 0.7)
+    return [
+      [NO_PROMPT, NONE],
+      [promptsOf(layout, faded), TOKENS],
+      [promptsOf(layout, parameters), TOKENS],
+    ]
+  }
 
   test('label accuracy equals ranking every label in full; loss and exact match equal a row-by-row count', async () => {
     const model = newModel()
-    for (const prompt of [new Float32Array(0), (await trained).rows, (await trained).rows.map((x) => x * 0.7)]) {
-      const n = prompt.length / H
-      const metrics = await measure(scorerOf(model, 3, held, n), prompt, held, tokenizer)
+    for (const [prompts, tokens] of await prompted()) {
+      const metrics = await measure(scorerOf(model, 3, held.sequences, tokens), prompts, held, tokenizer)
       const single = new Assembler(model, 1)
       let right = 0
       let exact = 0
@@ -151,9 +148,11 @@ describe('evaluation', () => {
       let slots = 0
       for (const sequence of held.sequences) {
         const likelihoods = new Map<string, number>()
-        for (const target of held.labels ?? []) {
-          const row = { source: sequence.source, target }
-          const scores = await model.score(single.assemble(needOf(row, n), prompt, [teacherForced(row)], [0]))
+        for (const { ids: target } of held.labels ?? []) {
+          const row = { ...sequence, target }
+          const scores = await model.score(
+            await single.assemble(needOf(row, tokens), [teacherForced(row, prompts)], [0], 'states'),
+          )
           const total = scores.log_probabilities.reduce((a, x) => a + x, 0)
           likelihoods.set(target.join(), total)
           if (target.join() !== sequence.target.join()) continue
@@ -172,17 +171,16 @@ describe('evaluation', () => {
   test('predictions equal decoding one token at a time', async () => {
     const model = newModel()
     const seen = new Set<string>()
-    for (const prompt of [new Float32Array(0), (await trained).rows.map((x) => x * 0.7), (await trained).rows]) {
-      const evaluation = await evaluate(scorerOf(model, 4, held, prompt.length / H), prompt, held, tokenizer)
+    for (const [prompts, tokens] of await prompted()) {
+      const evaluation = await evaluate(scorerOf(model, 4, held.sequences, tokens), prompts, held, tokenizer)
       const single = new Assembler(model, 1)
       for (const [row, sequence] of held.sequences.entries()) {
         const said: number[] = []
         while (said.at(-1) !== 1 && said.length < held.max_new_tokens) {
           const fed = [...sequence.source, ...said]
-          const shape = { sequence_length: prompt.length / H + fed.length, label_length: 1 }
-          const { greedy_ids } = await model.score(
-            single.assemble(shape, prompt, [{ fed, slots: [{ at: fed.length - 1, id: 0 }] }], [0]),
-          )
+          const shape = { sequence_length: tokens.decoder + fed.length, label_length: 1, encoder_length: 0 }
+          const query = { prompt: prompts(0), encoder: null, fed, slots: [{ at: fed.length - 1, id: 0 }] }
+          const { greedy_ids } = await model.score(await single.assemble(shape, [query], [0], 'states'))
           said.push(greedy_ids[0] ?? 1)
         }
         seen.add(`${said.length} tokens`).add(`exact ${evaluation?.predictions[row]?.exact}`)
@@ -200,7 +198,7 @@ describe('evaluation', () => {
 
   test('a text said in other tokens counts as exact, after every epoch as at the end', async () => {
     const model = newModel()
-    const prompt = (await trained).rows
+    const prompts = promptsOf(layout, (await trained).parameters)
     // A tokenizer that knows a second "y" (the id of "~") and uses it in targets: the model says the first, the text is the same.
     const other = tokenizer.encode('~', { add_special_tokens: false })[0] ?? 0
     const plain = tokenizer.encode('y', { add_special_tokens: false })[0] ?? 0
@@ -214,19 +212,19 @@ describe('evaluation', () => {
       labels: null,
       sequences: held.sequences.map((s) => ({ ...s, target: swap(s.target, plain, other) })),
     }
-    const n = prompt.length / H
-    const expected = (await evaluate(scorerOf(model, 4, held, n), prompt, held, tokenizer))?.metrics.exact_match
+    const scorer = (rows: typeof held) => scorerOf(model, 4, rows.sequences, TOKENS)
+    const expected = (await evaluate(scorer(held), prompts, held, tokenizer))?.metrics.exact_match
     expect(expected).toBeGreaterThan(0)
-    expect((await measure(scorerOf(model, 4, foreign, n), prompt, foreign, ambiguous))?.exact_match).toBe(expected)
-    expect((await evaluate(scorerOf(model, 4, foreign, n), prompt, foreign, ambiguous))?.metrics.exact_match).toBe(expected)
+    expect((await measure(scorer(foreign), prompts, foreign, ambiguous))?.exact_match).toBe(expected)
+    expect((await evaluate(scorer(foreign), prompts, foreign, ambiguous))?.metrics.exact_match).toBe(expected)
   })
 
   test('outputs are labels only when they are few and frequent', () => {
     const labelsOf = (rows: Example[]) =>
       labelSet(
-        buildSequences(rows, job, null, tokenizer),
+        prepare(job, SHAPE, tokenizer, rows, []).train,
         rows.map(({ output }) => output),
-        3,
+        N,
         null,
       )
     expect(labelsOf(examples)).toHaveLength(2)
@@ -248,8 +246,9 @@ describe('tune', () => {
     ...more,
   })
   /** What must be equal to the bit: everything but times. */
-  const essence = ({ rows, report }: Awaited<ReturnType<typeof tune>>) => ({
-    rows: [...rows],
+  const essence = ({ parameters, report, ...rest }: Awaited<ReturnType<typeof tune>>) => ({
+    ...rest,
+    parameters: [...parameters],
     report: {
       ...report,
       steps: report.steps.map((step) => ({ ...step, ms: 0 })),
@@ -267,10 +266,19 @@ describe('tune', () => {
       step: ({ step }) => void events.push(`step ${step}`),
       epoch: ({ epoch }) => void events.push(`epoch ${epoch}`),
     }
-    const { rows, report } = await tune(options({ job: jobOf({ ...base, num_epochs: 15 }), observer }))
-    expect(rows).toHaveLength(3 * H)
+    const { parameters, report } = await tune(options({ job: jobOf({ ...base, num_epochs: 15 }), observer }))
+    expect(parameters).toHaveLength(N * H)
     // 32 training rows: 8 batches, 4 steps an epoch.
-    expect(events.slice(0, 7)).toEqual(['started 60 32+8', 'baseline', 'step 1', 'step 2', 'step 3', 'step 4', 'epoch 1'])
+    expect(events.slice(0, 8)).toEqual([
+      'started 60 32+8',
+      'baseline',
+      'few_shot',
+      'step 1',
+      'step 2',
+      'step 3',
+      'step 4',
+      'epoch 1',
+    ])
     expect(events.slice(-2)).toEqual(['epoch 15', 'tuned'])
     expect(report.steps).toHaveLength(60)
     expect(report.finished).toBe('completed')
@@ -288,7 +296,7 @@ describe('tune', () => {
   test('same seed, same bits; another seed, another run', async () => {
     const a = essence(await tune(options()))
     expect(essence(await tune(options()))).toEqual(a)
-    expect(essence(await tune(options({ job: jobOf({ ...base, seed: 74 }) }))).rows).not.toEqual(a.rows)
+    expect(essence(await tune(options({ job: jobOf({ ...base, seed: 74 }) }))).parameters).not.toEqual(a.parameters)
   })
 
   test('resumed from every checkpoint it is the same run, bit for bit', async () => {
@@ -306,7 +314,7 @@ describe('tune', () => {
     if (!first) throw new Error('none')
     await expect(tune(options({ resume: first, train: examples.slice(1) }))).rejects.toThrow(/another job/)
     await expect(tune(options({ resume: first, job: jobOf({ ...base, learning_rate: 0.1 }) }))).rejects.toThrow(/another job/)
-    expect(readCheckpoint({ ...first, version: 2 })).toBeNull()
+    expect(readCheckpoint({ ...first, version: 1 })).toBeNull()
     expect(readCheckpoint(null)).toBeNull()
   })
 
@@ -339,14 +347,14 @@ describe('tune', () => {
     let reference: number[] = []
     const observer: TuneObserver = {
       epoch: () => void setTimeout(() => control.cancel(), 0),
-      checkpoint: ({ best }) => void (reference = best ? [...best.rows] : []),
+      checkpoint: ({ best }) => void (reference = best ? [...best.parameters] : []),
     }
-    const { rows, report } = await tune(
+    const { parameters, report } = await tune(
       options({ job: jobOf({ ...base, num_epochs: 5000 }), observer, control, checkpoint_every_ms: 0 }),
     )
     expect(report.finished).toBe('cancelled')
     expect(report.steps.length).toBeLessThan(2000)
-    expect([...rows]).toEqual(reference)
+    expect([...parameters]).toEqual(reference)
     expect(report.tuned).not.toBeNull()
   })
 
@@ -394,8 +402,8 @@ describe('tune', () => {
     async (which) => {
       class Exploding extends AnalyticModel {
         private left = 6
-        override async lossAndGradient(batch: CausalBatch, length: number): Promise<LossAndGradient> {
-          const result = await super.lossAndGradient(batch, length)
+        override async lossAndGradient(batch: TokenBatch, lengths: GradientLengths): Promise<LossAndGradient> {
+          const result = await super.lossAndGradient(batch, lengths)
           if (this.left-- > 0) return result
           return which === 'loss'
             ? { ...result, loss: Infinity }
@@ -408,7 +416,7 @@ describe('tune', () => {
       expect(error.message).toMatch(new RegExp(`${which}.*step 4.*learning rate 1`))
       expect(error.hint).toMatch(/Lower learning_rate, for example to 0.1/)
       expect(error.kept?.report.steps).toHaveLength(3)
-      expect(error.kept?.rows.every(Number.isFinite)).toBe(true)
+      expect(error.kept?.parameters.every(Number.isFinite)).toBe(true)
     },
   )
 

@@ -5,14 +5,16 @@ import ortWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url'
 import golden from '../fixtures/peft/golden.json?raw'
 import gpt2 from '../fixtures/peft/gpt2/onnx/model.onnx?url'
 import llama from '../fixtures/peft/llama/onnx/model.onnx?url'
+import t5Decoder from '../fixtures/peft/t5/onnx/decoder_model.onnx?url'
+import t5Encoder from '../fixtures/peft/t5/onnx/encoder_model.onnx?url'
 import { createOrtEngine } from '../../src/engine/ort/ort-engine'
 import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
-import { parseGolden, replayGolden, type GoldenResult } from '../support/peft-golden'
+import { goldenModel, parseGolden, replayGolden, type GOLDEN_CASES, type GoldenResult } from '../support/peft-golden'
 
 ort.env.wasm.wasmPaths = { mjs: ortModule, wasm: ortWasm }
 
 export interface GoldenPage {
-  replay(device: 'webgpu' | 'wasm', name: 'gpt2_pt' | 'llama_pt'): Promise<GoldenResult>
+  replay(device: 'webgpu' | 'wasm', name: (typeof GOLDEN_CASES)[number]): Promise<GoldenResult>
 }
 
 declare global {
@@ -21,12 +23,18 @@ declare global {
   }
 }
 
+/** The files a case was made with: a causal model's one, an encoder and its decoder. */
+function filesOf(name: string): readonly string[] {
+  if (name.startsWith('t5')) return [t5Encoder, t5Decoder]
+  return [name.startsWith('gpt2') ? gpt2 : llama]
+}
+
 window.goldenPage = {
   async replay(device, name) {
-    const response = await fetch(name === 'gpt2_pt' ? gpt2 : llama)
+    const files = await Promise.all(filesOf(name).map(async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer())))
     const engine = await (device === 'webgpu' ? createTfjsEngine({ backend: 'webgpu' }) : createOrtEngine({ ort, threads: 2 }))
     try {
-      return await replayGolden(new Uint8Array(await response.arrayBuffer()), parseGolden(golden, name), engine)
+      return await replayGolden(goldenModel(files), parseGolden(golden, name), engine)
     } finally {
       await engine.dispose()
     }

@@ -10,7 +10,7 @@ transformers.env.useWasmCache = false
 // It has just pointed these at a CDN; Node's build finds its own files.
 delete ort.env.wasm.wasmPaths
 
-export const { env, AutoTokenizer } = transformers
+export const { env, AutoModelForSeq2SeqLM, AutoTokenizer, Tensor } = transformers
 
 /** Greedy continuation of `text` by plain `pipeline('text-generation')`, with nothing but the folder given. */
 export async function continueText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
@@ -22,10 +22,15 @@ export async function continueText(folder: string, text: string, dtype: 'fp32' |
   return String(first.generated_text)
 }
 
-/** Greedy answer of an encoder-decoder to `text` by plain `pipeline('text2text-generation')`. */
-export async function answerText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
+/** What plain `pipeline('text2text-generation')` says to `text`, greedily, with nothing but the folder and these options given. */
+export async function answerText(
+  folder: string,
+  text: string,
+  dtype: 'fp32' | 'q8',
+  options: Readonly<Record<string, unknown>>,
+): Promise<string> {
   const generate = await transformers.pipeline('text2text-generation', folder, { dtype, device: 'auto' })
-  const output: unknown = await generate(text, { max_new_tokens, do_sample: false })
+  const output: unknown = await generate(text, { do_sample: false, ...options })
   await generate.dispose()
   const first: unknown = Array.isArray(output) ? output[0] : null
   if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')

@@ -9,8 +9,9 @@ import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import { cutModel } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
 import { Assembler } from '../../src/tuning/assemble'
-import { newAdamWState } from '../../src/tuning/optimizer'
+import { newOptimizerState } from '../../src/tuning/optimizer'
 import { trainStep } from '../../src/tuning/step'
+import { layoutOf, open } from '../support/tuning'
 
 const STEPS = 300
 const N = 2
@@ -22,20 +23,26 @@ test.each<[string, string, () => Promise<Engine>]>([
   const engine = await makeEngine()
   const model = new GraphModel({ cut: cutModel(readModel(new Uint8Array(readFileSync(path)))), engine })
   const sequences = [
-    { source: [5, 9, 11], target: [7, 2] },
-    { source: [8, 4], target: [6, 3, 2] },
+    { encoder: null, source: [5, 9, 11], target: [7, 2], task: 0 },
+    { encoder: null, source: [8, 4], target: [6, 3, 2], task: 0 },
   ]
-  const group = [{ shape: { sequence_length: 8, label_length: 3 }, rows: [0, 1] }]
-  const settings = { weighting: 'token_mean', accumulate_steps: 1, max_grad_norm: 1, weight_decay: 0.01 } as const
-  const prompt = model.embed([1, 2])
-  const adam = newAdamWState(N * model.hidden_size)
+  const group = [{ shape: { sequence_length: 8, label_length: 3, encoder_length: 0 }, rows: [0, 1] }]
+  const settings = {
+    weighting: 'token_mean',
+    accumulate_steps: 1,
+    max_grad_norm: 1,
+    weight_decay: 0.01,
+    optimizer: 'adamw',
+  } as const
+  const layout = layoutOf(N, model.hidden_size)
+  const trained = { layout, parameters: model.embed([1, 2], 'decoder') }
+  const adam = newOptimizerState('adamw', layout)
   const assembler = new Assembler(model, sequences.length)
-  const open = (): Promise<boolean> => Promise.resolve(true)
 
   const losses: number[] = []
   const counters = []
   for (let step = 1; step <= STEPS; step++) {
-    const done = await trainStep(model, assembler, prompt, adam, group, sequences, 1e-3, settings, open)
+    const done = await trainStep(model, assembler, trained, adam, group, sequences, 1e-3, settings, open)
     losses.push(done?.loss ?? NaN)
     counters.push(model.counters())
   }

@@ -119,9 +119,9 @@ describe('the session', () => {
 
     const again = startWorker(stores)
     expect(await again.request('list_prompts', {})).toEqual([prompt])
-    const adapter = await again.request('export_prompt', { prompt: prompt.id, format: 'peft' })
+    const adapter = await again.request('export_prompt', { prompt: prompt.id, format: 'peft', task: null })
     expect(adapter.filename).toBe('first-peft.zip')
-    const baked = await again.request('export_prompt', { prompt: prompt.id, format: 'baked' })
+    const baked = await again.request('export_prompt', { prompt: prompt.id, format: 'baked', task: null })
     const paths = baked.files.map((file) => file.path)
     for (const path of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'onnx/model.onnx'])
       expect(paths).toContain(path)
@@ -197,7 +197,7 @@ describe('the session', () => {
     expect(await failure(client.request('open_model', { ...open, base_model: MODEL, device: 'webgpu' }))).toMatchObject({
       code: 'internal',
     })
-    expect(await failure(client.request('export_prompt', { prompt: 'none', format: 'peft' }))).toMatchObject({
+    expect(await failure(client.request('export_prompt', { prompt: 'none', format: 'peft', task: null }))).toMatchObject({
       code: 'not_found',
     })
     // @ts-expect-error not a command

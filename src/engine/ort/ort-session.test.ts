@@ -32,31 +32,30 @@ test('external data survives sessions that others make at the same time', async 
 
 describe('reference logits', () => {
   const ids = [3, 77, 12, 9, 151]
-  const fixture = (name: string) => ({
-    onnx: new Uint8Array(readFileSync(`test/fixtures/onnx/${name}.onnx`)),
-    external: new Map(),
-  })
+  const input = { ids, decoder: [] }
+  const file = (onnx: Uint8Array) => ({ onnx, external: new Map<string, Uint8Array>() })
+  const fixture = (name: string) => file(new Uint8Array(readFileSync(`test/fixtures/onnx/${name}.onnx`)))
 
   test('a cached decoder and its merged form are one model', async () => {
-    const plain = await referenceLogits(ort, fixture('gpt2_t433_past'), ids)
+    const plain = await referenceLogits(ort, [fixture('gpt2_t433_past')], input)
     expect(plain).toHaveLength(ids.length * 160)
-    const merged = await referenceLogits(ort, fixture('gpt2_t433_decoder_model_merged'), ids)
+    const merged = await referenceLogits(ort, [fixture('gpt2_t433_decoder_model_merged')], input)
     plain.forEach((logit, i) => expect(merged[i]).toBeCloseTo(logit, 5))
   })
 
   test('float16 logits are read as numbers', async () => {
-    const half = await referenceLogits(ort, fixture('genai_llama_f16'), ids)
+    const half = await referenceLogits(ort, [fixture('genai_llama_f16')], input)
     expect(half.some((logit) => logit !== 0)).toBe(true)
     expect(half.every(Number.isFinite)).toBe(true)
   })
 
   test('a file that is none says so', async () => {
     const onnx = new TextEncoder().encode('<!doctype html>')
-    await expect(referenceLogits(ort, { onnx, external: new Map() }, ids)).rejects.toThrow("onnxruntime can't load the model")
+    await expect(referenceLogits(ort, [file(onnx)], input)).rejects.toThrow("onnxruntime can't load the model")
   })
 
   test('inputs of other kinds of models are named', async () => {
     const onnx = concatBytes(writeModel(lower(NOTHING)))
-    await expect(referenceLogits(ort, { onnx, external: new Map() }, ids)).rejects.toThrow("input 'x'")
+    await expect(referenceLogits(ort, [file(onnx)], input)).rejects.toThrow("input 'x'")
   })
 })
