@@ -5,6 +5,11 @@ import { plural } from './format'
 /** Kinds of models for people. */
 export const KIND_NAMES = { 'causal-lm': 'causal', seq2seq: 'encoder-decoder' } as const
 
+export const KIND_SENTENCES = {
+  'causal-lm': 'Causal: it goes on with the text.',
+  seq2seq: 'Encoder-decoder: it reads the whole text, then answers.',
+} as const
+
 /** Names listed one by one; a prompt of a hundred tasks is not read. */
 const MOST_NAMES = 6
 
