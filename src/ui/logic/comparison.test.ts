@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { checkJob } from '../../job/check-job'
 import type { Evaluation, Metrics } from '../../library/prompt-record'
-import { contestants, taskRows, verdict } from './comparison'
+import { contestants, taskRows, verdict, withoutPrompt } from './comparison'
 import { everyMeasure, rateMeasures } from './measures'
 
 const METRICS: Metrics = {
@@ -79,6 +79,16 @@ describe('the verdict', () => {
     expect(said({ tuned: evaluation(3, 8) })).toBe('The tuned prompt gets 3 of 8 held-out rows right.')
     expect(said({})).toBe('')
   })
+})
+
+it('what there is without a prompt: the untuned model, and whoever beats it', () => {
+  const said = (baseline: number, few_shot: number | null) =>
+    withoutPrompt(
+      { baseline: evaluation(baseline, 8), text_prompt: null, few_shot: few_shot === null ? null : evaluation(few_shot, 8) },
+      job({}),
+    )
+  expect([said(0, 4), said(4, 0), said(2, null)]).toEqual(['untuned 0 %, with 4 examples 50 %', 'untuned 50 %', 'untuned 25 %'])
+  expect(withoutPrompt(NONE, null)).toBe('')
 })
 
 it('tasks are paired by name; a task the untuned model was not measured on has no number', () => {

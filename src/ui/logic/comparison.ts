@@ -100,6 +100,16 @@ export function verdict(all: readonly Contestant[]): string {
   return `${capital(inWords(first))} was best: ${result}.${advice}`
 }
 
+/** What there is without a prompt, in a few words: the untuned model, and whoever beats it: "untuned 0 %, with 4 examples 63 %". */
+export function withoutPrompt(report: Omit<Reported, 'tuned'>, job: Job | null): string {
+  const rivals = contestants({ ...report, tuned: null }, job)
+  const untuned = rivals.find(({ key }) => key === 'baseline')
+  const best = rivals.reduce((best, one) => (best === undefined || compare(one, best) > 0 ? one : best), untuned)
+  return [...new Set([untuned, best])]
+    .flatMap((one) => (one ? [`${one.name.toLowerCase()} ${percent(one.evaluation.metrics.exact_match)}`] : []))
+    .join(', ')
+}
+
 export interface TaskRow {
   readonly task: string
   readonly rows: number

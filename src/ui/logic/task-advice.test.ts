@@ -54,5 +54,9 @@ describe('tasks found and tasks asked for', () => {
 
   it('leaves Tasks at 1 where a source is adapted, which is to one task', () => {
     expect(both(job(true, 1, 'AVERAGE_SOURCE'), 'a', 'b').offer).toBeNull()
+    // Not a job by itself: what the form has while it is filled in.
+    const draft = job(true, 3)
+    const config = { ...draft.tuning_config, prompt_tuning_init_method: 'AVERAGE_SOURCE' as const }
+    expect(both({ ...draft, tuning_config: config }, 'a', 'b', 'c').offer?.label).toBe('Set Tasks to 1')
   })
 })

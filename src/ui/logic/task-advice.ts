@@ -40,6 +40,10 @@ export function taskAdvice(job: Job, tasks: ReadonlyMap<string, number>): TaskAd
     const values = { tuning_type: 'MULTITASK_PROMPT_TUNING', [TASKS]: names.length }
     return { names, without, text, offer: { label: 'Tune a multitask prompt of them', values } }
   }
+  if (startsFromSource(job) && num_tasks > 1) {
+    const text = 'A source prompt is adapted to one task; more than one is for source training.'
+    return { names, without, text, offer: setTasks(1) }
+  }
   if (names.length === 0) {
     const none = 'The examples name no tasks'
     const text =
