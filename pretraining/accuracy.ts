@@ -26,7 +26,7 @@ for (const dtype of DTYPES) {
   const model = await openAnswerer(MODEL, dtype)
   for (const { task, input, output } of rows) {
     const key = `${task} ${dtype}`
-    const correct = (await model.answer(input, { max_new_tokens: MAX_NEW_TOKENS })).trim() === output
+    const correct = (await model.answer(input, MAX_NEW_TOKENS)).trim() === output
     right.set(key, (right.get(key) ?? 0) + Number(correct))
   }
   await model.close()
