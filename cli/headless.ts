@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import type { PromptSummary } from '../src/library/prompt-record'
 import type { CommandName, Commands, Failure, Progress, Results } from '../src/protocol'
 import { launchOptions } from './chromium'
 import type { Outcome } from './page'
@@ -71,11 +72,25 @@ export class Headless {
     unwrap(await this.page.evaluate(([n, m, p]) => window.promptlathe.addModel(n, m, p), [name, mount, paths] as const))
   }
 
-  /** Writes an export below `directory`; the paths written. */
-  async exportTo(prompt: string, format: 'peft' | 'baked', directory: string): Promise<readonly string[]> {
+  /** Puts the prompt in a folder of this machine (a PEFT adapter, or .pt files) in the library. */
+  async importPrompt(name: string, base_model: string, directory: string): Promise<PromptSummary> {
+    const mount = this.server.mounts.read(directory)
+    const paths = listFiles(directory)
+    return unwrap(
+      await this.page.evaluate(([n, b, m, p]) => window.promptlathe.importPrompt(n, b, m, p), [
+        name,
+        base_model,
+        mount,
+        paths,
+      ] as const),
+    )
+  }
+
+  /** Writes an export below `directory`. Returns what has to be known of the files. */
+  async exportTo(payload: Commands['export_prompt'], directory: string): Promise<readonly string[]> {
     mkdirSync(directory, { recursive: true })
     const mount = this.server.mounts.write(directory)
-    return unwrap(await this.page.evaluate(([p, f, m]) => window.promptlathe.exportTo(p, f, m), [prompt, format, mount] as const))
+    return unwrap(await this.page.evaluate(([p, m]) => window.promptlathe.exportTo(p, m), [payload, mount] as const))
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { DEVICES } from '../src/engine/engine'
 import type { InspectReport } from '../src/protocol'
 import { CommandFailed, Headless } from './headless'
+import { localName } from './local-model'
 import { listFiles } from './serve'
 
 const USAGE =
@@ -29,13 +30,6 @@ interface Target {
 /** External data lies beside its ONNX file and starts with its name. */
 function withExternalData(directory: string, file: string): string[] {
   return listFiles(directory).filter((path) => path === file || (path.startsWith(file) && !path.slice(file.length).includes('/')))
-}
-
-/** A name transformers.js accepts as a model id. */
-function localName(path: string): string {
-  return `local/${basename(path)
-    .replace(/[^\w.-]+/g, '-')
-    .replace(/\.{2,}|-{2,}/g, '-')}`
 }
 
 function oneFile(label: string, directory: string, file: string): Target {

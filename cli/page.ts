@@ -3,6 +3,7 @@
  * `window.promptlathe`. Files cross by HTTP (the mounts of serve.ts), because they may be far larger than a message. It holds no logic of its own.
  */
 import { RequestFailed, TunerClient } from '../src/client'
+import type { PromptSummary } from '../src/library/prompt-record'
 import type { CommandName, Commands, Failure, FileEntry, Progress, Results } from '../src/protocol'
 
 /** A request's outcome as plain JSON: a rejected promise would lose the failure's fields on its way to Node. */
@@ -13,8 +14,10 @@ export interface HeadlessPage {
   request<Name extends CommandName>(type: Name, payload: Commands[Name]): Promise<Outcome<Results[Name]>>
   /** Makes the files below `mount` (an URL prefix) the model `name`. */
   addModel(name: string, mount: string, paths: readonly string[]): Promise<Outcome<null>>
-  /** Exports a prompt and PUTs each file below `mount`; the paths written. */
-  exportTo(prompt: string, format: 'peft' | 'baked', mount: string): Promise<Outcome<readonly string[]>>
+  /** Puts the prompt whose files lie below `mount` in the library. */
+  importPrompt(name: string, base_model: string, mount: string, paths: readonly string[]): Promise<Outcome<PromptSummary>>
+  /** Exports a prompt and PUTs each file below `mount`; what has to be known of them. */
+  exportTo(payload: Commands['export_prompt'], mount: string): Promise<Outcome<readonly string[]>>
 }
 
 declare global {
@@ -59,11 +62,15 @@ window.promptlathe = {
       const files = await Promise.all(paths.map((path) => fetchFile(mount, path)))
       return client.request('add_model_files', { name, files })
     }),
-  exportTo: (prompt, format, mount) =>
+  importPrompt: (name, base_model, mount, paths) =>
     outcome(async () => {
-      const { files } = await client.request('export_prompt', { prompt, format, task: null })
-      const written: string[] = []
-      for (const file of files) written.push(await putFile(mount, file))
-      return written
+      const files = await Promise.all(paths.map((path) => fetchFile(mount, path)))
+      return client.request('import_prompt', { name, base_model, files })
+    }),
+  exportTo: (payload, mount) =>
+    outcome(async () => {
+      const { files, notices } = await client.request('export_prompt', payload)
+      for (const file of files) await putFile(mount, file)
+      return notices
     }),
 }

@@ -10,6 +10,8 @@ import { show } from '../src/job/json-value'
 import type { Job } from '../src/job/parameters'
 import type { Problem } from '../src/job/problem'
 import { parseRecords, RecordsError, type ColumnMapping, type Example } from '../src/job/records'
+import { decodeText } from '../src/job/records-text'
+import { startsFromSource } from '../src/library/source-fit'
 import { isEmbedded, isModelId } from '../src/models/catalogue'
 import { describeConfig } from '../src/models/config'
 import { ModelError } from '../src/models/model-error'
@@ -28,6 +30,8 @@ export interface Work {
   readonly validation: readonly Example[] | null
   /** The folder of this machine that base_model names, if it names one. */
   readonly modelDirectory: string | null
+  /** The folder with the prompt the job starts from; null where it starts afresh. */
+  readonly sourceDirectory: string | null
   /** Lines to show: what is ignored, which rows were skipped. */
   readonly notes: readonly string[]
 }
@@ -77,7 +81,11 @@ function readExamples(field: string, source: DataSource, { folder, columns, prob
   if (source.kind === 'inline') return source.records.examples
   const path = isAbsolute(source.path) ? source.path : join(folder, source.path)
   try {
-    const records = parseRecords(readFileSync(path, 'utf8'), basename(path), columns === null ? {} : { columns })
+    const records = parseRecords(
+      decodeText(readFileSync(path), basename(path)),
+      basename(path),
+      columns === null ? {} : { columns },
+    )
     for (const skipped of records.skipped.slice(0, MOST_SKIPPED))
       notes.push(`${source.path}:${skipped.line}: skipped, ${skipped.reason}`)
     if (records.skipped.length > MOST_SKIPPED)
@@ -99,6 +107,24 @@ function readExamples(field: string, source: DataSource, { folder, columns, prob
 function modelDirectory(base_model: string, folder: string): string | null {
   const directory = resolve(folder, base_model)
   return existsSync(directory) && statSync(directory).isDirectory() ? directory : null
+}
+
+const ADAPTER = 'adapter_config.json'
+
+/**
+ * The folder that prompt_tuning_init_source_model names, below source_prompt_base, seen from the job file's: an adapter, or what `npm run tune`
+ * wrote, which has one in prompt/.
+ */
+function sourceDirectory(job: Job, { folder, problems }: Reading): string | null {
+  const { prompt_tuning_init_source_model: name } = job.tuning_config
+  if (!startsFromSource(job) || name === '') return null
+  const directory = resolve(folder, job.source_prompt_base, name)
+  const found = [directory, join(directory, 'prompt')].find((one) => existsSync(join(one, ADAPTER)))
+  if (found === undefined) {
+    const message = `${show(name)} is not accepted: there is no ${ADAPTER} in ${show(directory)}; give the folder of a prompt, below source_prompt_base`
+    problems.push({ field: 'tuning_config.prompt_tuning_init_source_model', message })
+  }
+  return found ?? null
 }
 
 /** What config.json says against the job; nothing where it is not on this machine. */
@@ -143,7 +169,16 @@ export function readWork(path: string, device: string | undefined): Work {
   const held = validation === null ? null : readExamples('validation', validation, reading)
   if (job !== null && !wrong.has('base_model'))
     problems.push(...modelProblems(job, folder).filter((problem) => !wrong.has(problem.field)))
+  const named = ['tuning_config.prompt_tuning_init_source_model', 'source_prompt_base']
+  const source = job === null || named.some((field) => wrong.has(field)) ? null : sourceDirectory(job, reading)
   if (!checked.ok || problems.length > 0) throw new InvalidJob(problems)
   const { file } = checked
-  return { file, train: examples, validation: held, modelDirectory: modelDirectory(file.job.base_model, folder), notes }
+  return {
+    file,
+    train: examples,
+    validation: held,
+    modelDirectory: modelDirectory(file.job.base_model, folder),
+    sourceDirectory: source,
+    notes,
+  }
 }

@@ -1,55 +1,99 @@
 /**
- * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]`
+ * `npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--caikit] [--check]`
  *
- * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter), DIR/report.json and with
- * --bake DIR/model/ (transformers.js layout). --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the
- * arguments are wrong, each problem as `field: message`; 1: anything else.
+ * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter; of a multitask prompt also each
+ * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json (the job in it) and with --bake DIR/model/ (transformers.js layout), with --caikit
+ * DIR/caikit/ (a caikit module); of several tasks DIR/model-TASK/ and so on. --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
+ * `field: message`; 1: anything else.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { PromptSummary, TuneReport } from '../src/library/prompt-record'
+import type { Job } from '../src/job/parameters'
+import { OF_ONE_TASK, type ExportFormat } from '../src/library/export-formats'
+import type { Evaluation, PromptSummary, TuneReport } from '../src/library/prompt-record'
 import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
 import { InvalidJob, readWork, type Work } from './read-job'
 
-const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--check]'
+const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--caikit] [--check]'
 
-async function run(work: Work, out: string, bake: boolean): Promise<void> {
-  const { job } = work.file
-  const line = new ProgressLine(process.stderr, job.silence_progress_bars)
+/** Folder of each export. */
+const FOLDERS: Readonly<Record<ExportFormat, string>> = { peft: 'prompt', peft_flat: 'prompt', caikit: 'caikit', baked: 'model' }
+
+async function run(work: Work, out: string, more: readonly ExportFormat[]): Promise<void> {
+  const { silence_progress_bars } = work.file.job
+  const line = new ProgressLine(process.stderr, silence_progress_bars)
   const headless = await Headless.open((text) => line.note(text))
+  const made: string[] = []
   try {
     headless.onProgress = (progress) => line.show(progress)
-    const base_model = work.modelDirectory === null ? job.base_model : `local/${basename(work.modelDirectory)}`
-    if (work.modelDirectory !== null) await headless.addModel(base_model, work.modelDirectory)
+    const job = await onThisMachine(work, headless, made)
     const name = work.file.name ?? basename(out)
-    const { prompt, report } = await headless.request('tune', {
-      job: { ...job, base_model },
-      name,
-      train: work.train,
-      validation: work.validation,
-    })
-    try {
-      await headless.exportTo(prompt.id, 'peft', join(out, 'prompt'))
-      if (bake) await headless.exportTo(prompt.id, 'baked', join(out, 'model'))
-    } finally {
-      await headless.request('delete_prompt', { prompt: prompt.id })
+    const { train, validation } = work
+    const { prompt, report } = await headless.request('tune', { job, name, train, validation })
+    made.push(prompt.id)
+    const flat: readonly ExportFormat[] = prompt.multitask ? ['peft_flat'] : []
+    const formats: readonly ExportFormat[] = ['peft', ...flat, ...more]
+    for (const format of formats) {
+      for (const notice of await exportAll(headless, prompt, format, out)) line.note(notice)
     }
-    writeFileSync(join(out, 'report.json'), JSON.stringify(report, null, 1))
+    writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, job: work.file.job }, null, 1))
     line.end()
     console.log(summary(prompt, report, out))
   } finally {
+    for (const prompt of made) await headless.request('delete_prompt', { prompt }).catch(() => undefined)
     await headless.close()
   }
 }
 
+/** The job with its folders of this machine made known to the worker: the model's, and the prompt's it starts from. */
+async function onThisMachine(work: Work, headless: Headless, made: string[]): Promise<Job> {
+  const { modelDirectory, sourceDirectory } = work
+  let { job } = work.file
+  if (modelDirectory !== null) {
+    job = { ...job, base_model: `local/${basename(modelDirectory)}` }
+    await headless.addModel(job.base_model, modelDirectory)
+  }
+  if (sourceDirectory === null) return job
+  const { base_model, tuning_config } = job
+  const source = await headless.importPrompt(tuning_config.prompt_tuning_init_source_model, base_model, sourceDirectory)
+  made.push(source.id)
+  return { ...job, source_prompt_base: '', tuning_config: { ...tuning_config, prompt_tuning_init_source_model: source.id } }
+}
+
+/** Writes one format: once, or once for each task where it holds only one. Returns what has to be known of it. */
+async function exportAll(
+  headless: Headless,
+  prompt: PromptSummary,
+  format: ExportFormat,
+  out: string,
+): Promise<readonly string[]> {
+  const names = prompt.multitask?.task_names ?? []
+  const tasks = OF_ONE_TASK.includes(format) && names.length > 1 ? names : [null]
+  const notices = new Set<string>()
+  for (const task of tasks) {
+    const single = format === 'peft_flat' ? `${FOLDERS[format]}-flat` : FOLDERS[format]
+    const folder = task === null ? single : `${FOLDERS[format]}-${task.replace(/[^\p{L}\p{N}_.-]+/gu, '-')}`
+    for (const notice of await headless.exportTo({ prompt: prompt.id, format, task }, join(out, folder))) notices.add(notice)
+  }
+  return [...notices]
+}
+
 function summary(prompt: PromptSummary, report: TuneReport, out: string): string {
-  const percent = (value: number | undefined) => (value === undefined ? 'not measured' : `${(100 * value).toFixed(1)} %`)
+  const percent = (evaluation: Evaluation | null): string =>
+    evaluation === null ? 'not measured' : `${(100 * evaluation.metrics.exact_match).toFixed(1)} %`
+  const baselines = [
+    `untuned ${percent(report.baseline)}`,
+    ...(report.text_prompt ? [`with an instruction ${percent(report.text_prompt)}`] : []),
+    ...(report.few_shot ? [`with solved examples ${percent(report.few_shot)}`] : []),
+  ]
+  const tasks = report.tuned?.tasks ?? []
   return [
     `${prompt.name}: ${prompt.num_virtual_tokens} virtual tokens for ${prompt.base_model.id} (${prompt.base_model.model_dtype}), ${report.finished}`,
     `${report.steps.length} steps in ${report.seconds.toFixed(0)} s on ${report.device}`,
-    `held-out exact match: untuned ${percent(report.baseline?.metrics.exact_match)}, tuned ${percent(report.tuned?.metrics.exact_match)}`,
+    `held-out exact match: ${baselines.join(', ')}, tuned ${percent(report.tuned)}`,
+    ...tasks.map(({ task, rows, metrics }) => `  ${task}: ${(100 * metrics.exact_match).toFixed(1)} % of ${rows} rows`),
     `written to ${out}`,
   ].join('\n')
 }
@@ -61,6 +105,7 @@ async function main(): Promise<number> {
       out: { type: 'string' },
       device: { type: 'string' },
       bake: { type: 'boolean', default: false },
+      caikit: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
     },
   })
@@ -77,7 +122,7 @@ async function main(): Promise<number> {
   }
   const out = resolve(values.out ?? join('out', basename(path, '.json')))
   mkdirSync(out, { recursive: true })
-  await run(work, out, values.bake)
+  await run(work, out, [...(values.bake ? (['baked'] as const) : []), ...(values.caikit ? (['caikit'] as const) : [])])
   return 0
 }
 

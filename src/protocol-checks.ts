@@ -14,6 +14,8 @@ import {
   StepRecordSchema,
   TuneReportSchema,
 } from './library/record-schema'
+import { GenerationSchema } from './models/generation/parameters'
+import { FINISH_REASONS } from './models/generation/result'
 import type {
   Command,
   CommandName,
@@ -73,16 +75,6 @@ const example = v.pipe(
   v.transform(({ input, output, task }) => (task === undefined ? { input, output } : { input, output, task })),
 )
 const examples = v.array(example)
-const sampling = v.object({
-  max_new_tokens: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
-  do_sample: flag,
-  temperature: v.pipe(v.number(), v.finite(), v.minValue(0)),
-  top_k: count,
-  top_p: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-  repetition_penalty: v.pipe(v.number(), v.finite(), v.gtValue(0)),
-  seed: v.pipe(v.number(), v.safeInteger()),
-})
-
 const empty = v.object({})
 const onPrompt = v.object({ prompt: text })
 const onRun = v.object({ run: text })
@@ -93,6 +85,7 @@ const job = { job: v.unknown(), name: text, train: examples, validation: v.nulla
 const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   probe_devices: empty,
   open_model: v.object(model),
+  load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag }),
   add_model_files: v.object({ name: text, files }),
   inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
   preview: v.object({ job: v.unknown(), examples }),
@@ -103,7 +96,14 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   pause: empty,
   resume: empty,
   cancel: empty,
-  generate: v.object({ prompt: v.nullable(text), base_model: text, input: text, verbalizer: v.nullable(text), sampling }),
+  generate: v.object({
+    prompt: v.nullable(text),
+    task: v.nullable(text),
+    base_model: text,
+    input: text,
+    verbalizer: v.nullable(text),
+    parameters: GenerationSchema,
+  }),
   stop_generating: v.object({ target: request }),
   list_prompts: empty,
   rename_prompt: v.object({ prompt: text, name: v.pipe(text, v.trim(), v.minLength(1), v.maxLength(200)) }),
@@ -165,7 +165,9 @@ const interruptedRun: Schema<InterruptedRun> = v.object({
 const generation: Schema<Generation> = v.object({
   text,
   tokens: count,
-  finish_reason: v.picklist(['EOS_TOKEN', 'MAX_TOKENS', 'CANCELLED']),
+  input_tokens: count,
+  finish_reason: v.picklist(FINISH_REASONS),
+  seed: count,
   ms: real,
 })
 const storage: Schema<StorageReport> = v.object({
@@ -186,6 +188,7 @@ const exportedFiles: Schema<ExportedFiles> = v.object({
 const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   probe_devices: v.array(deviceInfo),
   open_model: modelSummary,
+  load_model: nothing,
   add_model_files: nothing,
   inspect: inspectReport,
   preview,

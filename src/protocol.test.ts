@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { GENERATION_DEFAULTS } from './models/generation/parameters'
 import { parseCommand, parseEvent, parseResult, ProtocolError } from './protocol'
 import type { Command, Event, Progress, Results } from './protocol'
 
-const sampling = { max_new_tokens: 5, do_sample: true, temperature: 0.7, top_k: 40, top_p: 0.9, repetition_penalty: 1.1, seed: 3 }
+const parameters = { ...GENERATION_DEFAULTS, decoding_method: 'SAMPLING' as const, stop_sequences: ['.'], max_time: 2 }
 const blob = new Blob(['x'])
 
 /** One valid message of each kind that carries something. */
@@ -23,7 +24,7 @@ const commands: readonly Command[] = [
   },
   { type: 'preview', request: 5, job: { anything: ['goes', null] }, examples: [{ input: 'a', output: 'b' }] },
   { type: 'tune', request: 6, job: 3, name: 'n', train: [{ input: 'a', output: 'b', task: 't' }], validation: null },
-  { type: 'generate', request: 7, prompt: null, base_model: 'a', input: '', verbalizer: null, sampling },
+  { type: 'generate', request: 7, prompt: null, task: null, base_model: 'a', input: '', verbalizer: null, parameters },
   { type: 'stop_generating', request: 8, target: 7 },
   { type: 'import_prompt', request: 9, name: 'n', base_model: 'a', files: [{ path: 'adapter_config.json', blob }] },
   { type: 'export_prompt', request: 10, prompt: 'p', format: 'baked', task: null },
@@ -144,12 +145,13 @@ describe('commands', () => {
           type: 'generate',
           request: 5,
           prompt: null,
+          task: null,
           base_model: 'a',
           input: '',
           verbalizer: null,
-          sampling: { ...sampling, top_p: 2 },
+          parameters: { ...parameters, top_p: 2 },
         },
-        'sampling.top_p',
+        'parameters.top_p',
         5,
       ],
       [{ type: 'toString', request: 6 }, 'type', 6],

@@ -9,7 +9,8 @@
 import type { Device } from './engine/engine'
 import type { Example } from './job/records'
 import type { ExportFormat } from './library/export-formats'
-import type { Sampling } from './models/sampling'
+import type { GenerationParameters } from './models/generation/parameters'
+import type { GenerationResult } from './models/generation/result'
 import type { Preview } from './tuning/preview'
 import type {
   BaselineName,
@@ -71,14 +72,8 @@ export interface InspectReport {
 
 export type { ExportFormat } from './library/export-formats'
 export type { Preview } from './tuning/preview'
-export type { Sampling } from './models/sampling'
-
-export interface Generation {
-  readonly text: string
-  readonly tokens: number
-  readonly finish_reason: 'EOS_TOKEN' | 'MAX_TOKENS' | 'CANCELLED'
-  readonly ms: number
-}
+export type { GenerationParameters } from './models/generation/parameters'
+export type { GenerationResult as Generation } from './models/generation/result'
 
 /** A file handed over or taken away; `path` is relative, with forward slashes. */
 export interface FileEntry {
@@ -105,6 +100,8 @@ export interface Commands {
     readonly device: string
     readonly allow_downloads: boolean
   }
+  /** Downloads or finds a model and reads it, without a device: for trying prompts of it. Reports `model_progress`. */
+  load_model: { readonly base_model: string; readonly model_dtype: string; readonly allow_downloads: boolean }
   /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
   /**
@@ -137,13 +134,17 @@ export interface Commands {
   resume: object
   /** Ends the run; the best prompt so far is kept. */
   cancel: object
-  /** prompt null: the untuned model. Reports `token`. `verbalizer` renders the input (the prompt's own when null). */
+  /**
+   * prompt null: the untuned model. `task`: which task of a prompt of several; null for one of one. Reports `token`. `verbalizer` renders the
+   * input (the prompt's own when null).
+   */
   generate: {
     readonly prompt: string | null
+    readonly task: string | null
     readonly base_model: string
     readonly input: string
     readonly verbalizer: string | null
-    readonly sampling: Sampling
+    readonly parameters: GenerationParameters
   }
   stop_generating: { readonly target: number }
   list_prompts: object
@@ -163,6 +164,7 @@ export interface Commands {
 export interface Results {
   probe_devices: readonly DeviceInfo[]
   open_model: ModelSummary
+  load_model: null
   add_model_files: null
   inspect: InspectReport
   preview: Preview
@@ -173,7 +175,7 @@ export interface Results {
   pause: null
   resume: null
   cancel: null
-  generate: Generation
+  generate: GenerationResult
   stop_generating: null
   list_prompts: readonly PromptSummary[]
   rename_prompt: null

@@ -46,9 +46,16 @@ interface SoftToken {
 
 /**
  * @param first_token_id the id of the first virtual token, as `bakePrompt` gave it
+ * @param in_front false: the virtual tokens only get their names (so that decoding leaves them out), and no text gets them. For
+ *   a prompt that stands in front of a decoder, which no tokenizer reaches.
  * @throws FormatError when the file is no tokenizer.json, already uses these ids or names
  */
-export function bakeTokenizer(bytes: Uint8Array, num_virtual_tokens: number, first_token_id: number): Uint8Array {
+export function bakeTokenizer(
+  bytes: Uint8Array,
+  num_virtual_tokens: number,
+  first_token_id: number,
+  in_front = true,
+): Uint8Array {
   const tokenizer = parseJson(bytes, TokenizerSchema, TOKENIZER)
   const soft = softTokens(num_virtual_tokens, first_token_id)
   const added = tokenizer.added_tokens ?? []
@@ -76,18 +83,27 @@ export function bakeTokenizer(bytes: Uint8Array, num_virtual_tokens: number, fir
   return jsonBytes({
     ...tokenizer,
     added_tokens: [...added, ...[...fillers, ...soft].map(addedToken)],
-    post_processor: withSoftTokens(tokenizer.post_processor ?? null, soft),
+    post_processor: in_front ? withSoftTokens(tokenizer.post_processor ?? null, soft) : (tokenizer.post_processor ?? null),
   })
 }
 
-/** Special tokens are added by default, the chat template begins with the virtual tokens. @throws FormatError if it is no tokenizer_config.json */
-export function bakeTokenizerConfig(bytes: Uint8Array, num_virtual_tokens: number, first_token_id: number): Uint8Array {
+/**
+ * Special tokens are added by default, the chat template begins with the virtual tokens.
+ * @param in_front false: neither; the virtual tokens only get their names (see bakeTokenizer)
+ * @throws FormatError if it is no tokenizer_config.json
+ */
+export function bakeTokenizerConfig(
+  bytes: Uint8Array,
+  num_virtual_tokens: number,
+  first_token_id: number,
+  in_front = true,
+): Uint8Array {
   const config = parseJson(bytes, TokenizerConfigSchema, TOKENIZER_CONFIG)
   const soft = softTokens(num_virtual_tokens, first_token_id)
-  const out: Record<string, unknown> = { ...config, add_bos_token: true }
+  const out: Record<string, unknown> = in_front ? { ...config, add_bos_token: true } : { ...config }
   const { chat_template, added_tokens_decoder } = config
-  if (typeof chat_template === 'string') out.chat_template = bakeChatTemplate(chat_template, num_virtual_tokens)
-  else if (chat_template) {
+  if (in_front && typeof chat_template === 'string') out.chat_template = bakeChatTemplate(chat_template, num_virtual_tokens)
+  else if (in_front && Array.isArray(chat_template)) {
     out.chat_template = chat_template.map((entry) => ({
       ...entry,
       template: bakeChatTemplate(entry.template, num_virtual_tokens),

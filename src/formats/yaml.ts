@@ -11,6 +11,23 @@ const MAX_DEPTH = 50
 const PLAIN_KEY = /^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z_][a-z0-9_]*$/i
 
 /**
+ * A JSON object as a mapping that toYaml takes.
+ * @throws FormatError for anything else, and for data nested more than 50 deep
+ */
+export function yamlMapping(json: unknown): { readonly [key: string]: YamlValue } {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FormatError('not a JSON object')
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, yamlValue(value, 1)]))
+}
+
+function yamlValue(json: unknown, depth: number): YamlValue {
+  if (depth > MAX_DEPTH) throw new FormatError(`nested more than ${MAX_DEPTH} deep`)
+  if (json === null || typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean') return json
+  if (Array.isArray(json)) return json.map((item) => yamlValue(item, depth + 1))
+  if (typeof json !== 'object') throw new FormatError(`a ${typeof json} is no JSON value`)
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, yamlValue(value, depth + 1)]))
+}
+
+/**
  * A mapping as a YAML document: block style, lists and what is in them in flow style.
  * @throws FormatError for numbers that are not finite, and for data nested more than 50 deep
  */

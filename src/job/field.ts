@@ -60,7 +60,7 @@ const holds = ({ path, values }: Condition, valueOf: Lookup): boolean => {
 }
 
 /** Whether the form shows a field, given the other fields' values. */
-export const isShown = (field: Field, valueOf: Lookup): boolean =>
+export const isShown = (field: Pick<Field, 'shown_when'>, valueOf: Lookup): boolean =>
   (field.shown_when ?? []).every((condition) => holds(condition, valueOf))
 
 /** The options of a choice that make sense with the other fields' values. A value may still be another one: checkJob says so. */

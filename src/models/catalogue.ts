@@ -37,7 +37,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     kind: 'seq2seq',
     embedded: true,
     label: 'Tiny encoder-decoder (embedded)',
-    about: 'Comes with the page and works offline: a T5 in miniature, made for the same word tasks.',
+    about: 'Comes with the page and works offline: a small T5, for trying prompts in an encoder, a decoder or both.',
     parameters_millions: 5,
     megabytes: 23,
     licence: 'Apache-2.0',

@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import * as v from 'valibot'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { GENERATION_DEFAULTS } from '../../src/models/generation/parameters'
 import { parseResult } from '../../src/protocol'
-import type { CommandName, Commands, Failure, Progress, Results, Sampling } from '../../src/protocol'
+import type { CommandName, Commands, Failure, GenerationParameters, Progress, Results } from '../../src/protocol'
 import { launchChromium, servePage, withPage, type ServedPage } from './run-page'
 import type {} from './worker-page'
 
@@ -70,15 +71,7 @@ const job = {
   tuning_config: { num_virtual_tokens: 8 },
   ...sample.job,
 }
-const greedy: Sampling = {
-  max_new_tokens: 12,
-  do_sample: false,
-  temperature: 1,
-  top_k: 0,
-  top_p: 1,
-  repetition_penalty: 1,
-  seed: 1,
-}
+const greedy: GenerationParameters = { ...GENERATION_DEFAULTS, max_new_tokens: 12, seed: 1 }
 
 test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => {
   await withPage(browser, served, async (page) => {
@@ -107,7 +100,7 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
     expect(tuned.progress.filter((one) => one.type === 'step')).toHaveLength(report?.steps.length ?? -1)
 
     const input = report?.tuned?.predictions[0]?.input ?? ''
-    const generate = { base_model: MODEL, input, verbalizer: job.verbalizer ?? null, sampling: greedy }
+    const generate = { task: null, base_model: MODEL, input, verbalizer: job.verbalizer ?? null, parameters: greedy }
     // At the same time, as the page asks.
     const [base, own] = await Promise.all([
       ask(page, 'generate', { ...generate, prompt: null }),
@@ -120,7 +113,7 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
     expect(own.result?.text.trim()).toBe(predicted.trim())
     for (const answer of [base, own]) {
       const streamed = answer.progress.map((one) => (one.type === 'token' ? one.text : '')).join('')
-      expect(streamed.trim()).toBe(answer.result?.text.trim())
+      expect(streamed).toBe(answer.result?.text)
       expect(streamed).not.toMatch(/<\|/)
     }
 
@@ -160,17 +153,18 @@ test('a run belongs to its tab: others can neither list, discard nor start one m
 
 test('sampling is seeded; generating stops when asked, also while training', { timeout: 240_000 }, async () => {
   await withPage(browser, served, async (page) => {
-    const long = { ...greedy, max_new_tokens: 200, do_sample: true, temperature: 1.2, top_k: 40, top_p: 0.9 }
-    const generate = { prompt: null, base_model: MODEL, input: 'the film', verbalizer: null, sampling: long }
+    const sampled = { decoding_method: 'SAMPLING' as const, temperature: 1.2, top_k: 40, top_p: 0.9 }
+    const long: GenerationParameters = { ...greedy, ...sampled, max_new_tokens: 200 }
+    const generate = { prompt: null, task: null, base_model: MODEL, input: 'the film', verbalizer: null, parameters: long }
     const [first, same, other] = [
       await result(page, 'generate', generate),
       await result(page, 'generate', generate),
-      await result(page, 'generate', { ...generate, sampling: { ...long, seed: 2 } }),
+      await result(page, 'generate', { ...generate, parameters: { ...long, seed: 2 } }),
     ]
     expect(same.text).toBe(first.text)
     expect(other.text).not.toBe(first.text)
 
-    const endless = { ...generate, sampling: { ...greedy, max_new_tokens: 100 } }
+    const endless = { ...generate, parameters: { ...greedy, max_new_tokens: 100 } }
     const asked = await page.evaluate((payload) => window.askAndStop(payload, 3), endless)
     const stopped = parseResult('generate', asked.result)
     expect(stopped.finish_reason).toBe('CANCELLED')
@@ -182,7 +176,7 @@ test('sampling is seeded; generating stops when asked, also while training', { t
       train: examples,
       validation: null,
     })
-    const during = await ask(page, 'generate', { ...generate, sampling: greedy })
+    const during = await ask(page, 'generate', { ...generate, parameters: greedy })
     expect(during.failure).toBeNull()
     expect((await tuning).failure).toBeNull()
   })

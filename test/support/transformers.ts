@@ -10,7 +10,7 @@ transformers.env.useWasmCache = false
 // It has just pointed these at a CDN; Node's build finds its own files.
 delete ort.env.wasm.wasmPaths
 
-export const { env, AutoTokenizer } = transformers
+export const { env, AutoModelForSeq2SeqLM, AutoTokenizer, Tensor } = transformers
 
 /** Greedy continuation of `text` by plain `pipeline('text-generation')`, with nothing but the folder given. */
 export async function continueText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
@@ -22,14 +22,18 @@ export async function continueText(folder: string, text: string, dtype: 'fp32' |
   return String(first.generated_text)
 }
 
-/** Greedy answer of an encoder-decoder to `text` by plain `pipeline('text2text-generation')`. */
-export async function answerText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
+/** Plain `pipeline('text2text-generation')`, with nothing but the folder given: greedy answers of an encoder-decoder. Close it when done. */
+export async function openAnswerer(folder: string, dtype: 'fp32' | 'q8') {
   const generate = await transformers.pipeline('text2text-generation', folder, { dtype, device: 'auto' })
-  const output: unknown = await generate(text, { max_new_tokens, do_sample: false })
-  await generate.dispose()
-  const first: unknown = Array.isArray(output) ? output[0] : null
-  if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
-  return String(first.generated_text)
+  return {
+    async answer(text: string, max_new_tokens: number, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+      const output: unknown = await generate(text, { max_new_tokens, do_sample: false, ...more })
+      const first: unknown = Array.isArray(output) ? output[0] : null
+      if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
+      return String(first.generated_text)
+    },
+    close: () => generate.dispose(),
+  }
 }
 
 /** Greedy ids of an encoder-decoder after `input_ids`, without the start token, by plain `AutoModelForSeq2SeqLM`. */

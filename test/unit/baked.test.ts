@@ -26,9 +26,9 @@ const baseFiles = (graph: string) =>
 function promptSaying(ids: readonly number[], graph: Uint8Array): BakedPrompt {
   const [embedding] = findEmbeddings(readModel(graph).graph)
   if (!embedding) throw new Error('no embedding')
-  const rows = readEmbeddingRows(embedding, ids)
   return {
-    rows,
+    encoder_rows: null,
+    decoder_rows: readEmbeddingRows(embedding, ids),
     num_virtual_tokens: ids.length,
     hidden_size: embedding.hidden_size,
     name: 'A test',
@@ -85,28 +85,20 @@ describe('bakeModelFolder', () => {
     expect(readme).toContain('"Say your input:\\nnow"')
   })
 
-  it('bakes the encoder of an encoder-decoder model, and no other graph', () => {
-    const onnx = (name: string) => new Uint8Array(readFileSync(`test/fixtures/peft/t5/onnx/${name}`))
-    const files = new Map([
-      ['tokenizer.json', bytesOf({ model: { type: 'WordLevel', vocab: { a: 0 } } })],
-      ['onnx/encoder_model.onnx', onnx('encoder_model.onnx')],
-      ['onnx/decoder_model.onnx', onnx('decoder_model.onnx')],
-    ])
-    const { unzipped, first_token_id } = fresh(files, 'onnx/encoder_model.onnx', [3])
-    expect(first_token_id).toBe(64)
-    expect(unzipped['onnx/decoder_model.onnx']).toEqual(files.get('onnx/decoder_model.onnx'))
-    expect(unzipped['onnx/encoder_model.onnx']).not.toEqual(files.get('onnx/encoder_model.onnx'))
-  })
-
   it('names what is missing or does not fit', () => {
     const graph = 'onnx/model_quantized.onnx'
     const files = baseFiles(graph)
     const prompt = promptSaying([1], files.get(graph) ?? new Uint8Array(0))
     const without = (path: string) => new Map([...files].filter(([key]) => key !== path))
     expect(() => bakeModelFolder(without('tokenizer.json'), prompt)).toThrow('tokenizer.json is missing')
-    expect(() => bakeModelFolder(without(graph), prompt)).toThrow('no ONNX graph among config.json')
-    const narrow = { ...prompt, hidden_size: 4, rows: new Float32Array(4) }
+    expect(() => bakeModelFolder(without(graph), prompt)).toThrow('no ONNX graph of a decoder among config.json')
+    const narrow = { ...prompt, hidden_size: 4, decoder_rows: new Float32Array(4) }
     expect(() => bakeModelFolder(files, narrow)).toThrow(`${graph}: the prompt is 4 wide`)
+    const forEncoder = { ...prompt, encoder_rows: prompt.decoder_rows, decoder_rows: null }
+    expect(() => bakeModelFolder(files, forEncoder)).toThrow('no ONNX graph of an encoder among config.json')
+    expect(() => bakeModelFolder(files, { ...prompt, decoder_rows: null })).toThrow('no rows for any part')
+    const named = { encoders: [], decoders: ['onnx/gone.onnx'] }
+    expect(() => bakeModelFolder(files, prompt, named)).toThrow('onnx/gone.onnx is missing')
     const damaged = new Map([...files, ['tokenizer.json', new TextEncoder().encode('<html>')] as const])
     expect(() => bakeModelFolder(damaged, prompt)).toThrow('tokenizer.json is not JSON')
   })
@@ -142,6 +134,16 @@ describe('bakeTokenizer', () => {
     expect(encode(wordLevel, 6)).toEqual([6, 7, 0, 1])
     const baked = json(bakeTokenizer(bytesOf(wordLevel), 1, 5))
     expect(baked).toMatchObject({ added_tokens: [2, 3, 4, 5].map((id) => ({ id })) })
+  })
+
+  it('only names them for a prompt that no text gets', () => {
+    const baked = json(bakeTokenizer(bytesOf({ ...wordLevel, post_processor: template }), 2, 3, false))
+    expect(baked).toMatchObject({ post_processor: template, added_tokens: [{ id: 2 }, { id: 3, special: true }, { id: 4 }] })
+    const config = { chat_template: '{{ messages }}', added_tokens_decoder: {} }
+    expect(json(bakeTokenizerConfig(bytesOf(config), 1, 9, false))).toEqual({
+      chat_template: '{{ messages }}',
+      added_tokens_decoder: { 9: expect.objectContaining({ content: '<|sp_0|>' }) as unknown },
+    })
   })
 
   it('refuses ids and names that are taken', () => {

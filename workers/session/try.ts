@@ -4,7 +4,8 @@ import type { GenerationPrompt } from '../../src/models/generate'
 import type { Commands, Generation } from '../../src/protocol'
 import { buildSource, templateOf, type SequenceLimits } from '../../src/tuning/sequences'
 import { CommandError } from './failures'
-import { tokenizerOf, type ModelRequest, type Models, type ReadyModel } from './models'
+import { maxPositions, tokenizerOf, type ModelRequest, type Models, type ReadyModel } from './models'
+import { taskRows } from './prompt-tensors'
 import type { Report, Services } from './services'
 
 const PLAIN = '{{input}}'
@@ -28,15 +29,10 @@ export class Trials {
       const prompt = command.prompt === null ? null : await this.services.prompts.get(command.prompt)
       const model = await this.models.prepare(this.requestFor(command.base_model, prompt), null, stop.signal)
       if (prompt) this.checkFits(prompt, model)
-      const { ids, new_tokens } = sourceFor(command, prompt, model)
+      const rows = prompt && generationPrompt(prompt, command.task)
+      const { source_ids, room } = sourceFor(command, prompt, rows, model)
       return await this.services.generator.generate(
-        {
-          ...command.sampling,
-          model: model.loaded,
-          prompt: prompt && rowsOf(prompt),
-          source_ids: ids,
-          max_new_tokens: new_tokens,
-        },
+        { model: model.loaded, prompt: rows, source_ids, room, parameters: command.parameters },
         (text) => report({ type: 'token', text }),
         stop.signal,
       )
@@ -77,38 +73,44 @@ export class Trials {
   }
 }
 
-const rowsOf = ({ id, rows, num_virtual_tokens, base_model }: PromptRecord): GenerationPrompt => ({
-  id,
-  rows,
-  num_virtual_tokens,
-  hidden_size: base_model.hidden_size,
-})
+/** The virtual tokens of a prompt, or of one of its tasks. @throws CommandError as taskRows */
+function generationPrompt(record: PromptRecord, task: string | null): GenerationPrompt {
+  const { id, num_virtual_tokens, base_model } = record
+  const { encoder, decoder } = taskRows(record, task)
+  return {
+    id: task === null ? id : `${id} ${task}`,
+    encoder,
+    decoder,
+    num_virtual_tokens,
+    hidden_size: base_model.hidden_size,
+  }
+}
 
-/** The input's tokens, and how many new ones the model still has positions for. */
+/** The input's tokens, and how many new ones the model still has positions for (the last one said needs none). */
 function sourceFor(
-  { verbalizer, input, sampling }: Commands['generate'],
-  prompt: PromptRecord | null,
-  { loaded, cut }: ReadyModel,
-) {
-  const known = [cut.max_positions, loaded.max_positions].filter((limit) => limit !== null)
-  const max_positions = known.length === 0 ? null : Math.min(...known)
-  const num_virtual_tokens = prompt?.num_virtual_tokens ?? 0
-  const room = max_positions === null ? Infinity : max_positions - num_virtual_tokens
-  // At most half of the room is kept for the answer, or a long one would leave none for the question.
-  const reserved = Math.max(1, Math.min(sampling.max_new_tokens, Math.floor(room / 2)))
+  { verbalizer, input, parameters }: Commands['generate'],
+  record: PromptRecord | null,
+  prompt: GenerationPrompt | null,
+  model: ReadyModel,
+): { readonly source_ids: readonly number[]; readonly room: number | null } {
+  const { kind } = model.loaded
+  const { max_new_tokens, truncate_input_tokens } = parameters
+  const max_positions = maxPositions(model)
+  const tokensOf = (rows: Float32Array | null | undefined): number => (rows && prompt ? prompt.num_virtual_tokens : 0)
+  const virtual_tokens = { encoder: tokensOf(prompt?.encoder), decoder: tokensOf(prompt?.decoder) }
+  const left = max_positions === null ? Infinity : max_positions - virtual_tokens.decoder
+  // At most half of a causal model's positions are kept for the answer, or a long one would leave none for the question.
+  const reserved = Math.max(1, Math.min(max_new_tokens, Math.floor(left / 2)))
   const limits: SequenceLimits = {
-    max_source_length: prompt?.job?.max_source_length ?? Infinity,
+    kind,
+    max_source_length: truncate_input_tokens > 0 ? truncate_input_tokens : Infinity,
     max_target_length: 1,
-    kind: loaded.kind,
-    virtual_tokens: { encoder: 0, decoder: num_virtual_tokens },
+    virtual_tokens,
     max_positions,
   }
-  const { ids } = buildSource(
-    templateOf(verbalizer ?? prompt?.job?.verbalizer ?? PLAIN),
-    input,
-    limits,
-    tokenizerOf(loaded),
-    reserved,
-  )
-  return { ids, new_tokens: Math.min(sampling.max_new_tokens, Math.max(1, room - ids.length)) }
+  const template = templateOf(verbalizer ?? record?.job?.verbalizer ?? PLAIN)
+  const { ids } = buildSource(template, input, limits, tokenizerOf(model.loaded), reserved)
+  // An encoder-decoder's answer stands behind its start token alone.
+  const before = kind === 'causal-lm' ? ids.length : 1
+  return { source_ids: ids, room: max_positions === null ? null : Math.max(1, left - before + 1) }
 }

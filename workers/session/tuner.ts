@@ -7,7 +7,8 @@ import type { Command, CommandName, Commands, Event, Results } from '../../src/p
 import { probeDevices } from './devices'
 import { CommandError, failureOf } from './failures'
 import { inspect } from './inspect'
-import { deletePrompt, exportPrompt, importPrompt } from './library'
+import { exportPrompt } from './exports'
+import { deletePrompt, importPrompt } from './library'
 import { Models } from './models'
 import { preview } from './preview'
 import { Services, type Environment, type Report } from './services'
@@ -79,6 +80,7 @@ function handlersOf(services: Services): TypedHandlers {
   return {
     probe_devices: () => probeDevices(services.ort),
     open_model: async (command, report) => models.summary(await models.openOn(command, report)),
+    load_model: (command, report) => nothing(() => models.prepare(command, report)),
     add_model_files: ({ name, files }) =>
       nothing(() => {
         whileIdle('Adding files')

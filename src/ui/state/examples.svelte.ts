@@ -155,8 +155,8 @@ export class ExamplesState {
         this.unmapped = { ...source, found: error.found, why: error.message }
         return
       }
-      const isRecords = error instanceof RecordsError
-      this.failure = pageFailure(messageOf(error), isRecords ? `${KEPT} Each row needs an input and an output.` : KEPT)
+      const what = error instanceof RecordsError ? ' Correct the file, then give it once more.' : ''
+      this.failure = pageFailure(messageOf(error), KEPT + what)
     }
   }
 

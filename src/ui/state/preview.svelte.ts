@@ -23,6 +23,8 @@ export interface AnsweredPreview extends Preview {
   /** Rows asked about, and how many there are. */
   readonly asked: number
   readonly of: number
+  /** How long the answer took, for guessing how long all rows would take. */
+  readonly ms: number
 }
 
 export class LivePreview {
@@ -55,9 +57,11 @@ export class LivePreview {
       this.next = null
       const { generation } = this
       const examples = all ? rows : evenlySpaced(rows, SAMPLE)
+      const began = performance.now()
       let answer: AnsweredPreview | Failure
       try {
-        answer = { ...(await this.client.request('preview', { job, examples })), asked: examples.length, of: rows.length }
+        const preview = await this.client.request('preview', { job, examples })
+        answer = { ...preview, asked: examples.length, of: rows.length, ms: performance.now() - began }
       } catch (error) {
         answer = failureOf(error)
       }

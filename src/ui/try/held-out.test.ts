@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { heldOutRows } from './held-out'
 
-const prediction = (input: string, predicted: string, exact = false) => ({ input, expected: 'x', predicted, exact })
+const prediction = (input: string, predicted: string, exact = false, task: string | null = null) => ({
+  input,
+  expected: 'x',
+  predicted,
+  exact,
+  task,
+})
 
 describe('held-out rows', () => {
   it('stand side by side, also in another order', () => {
@@ -17,6 +23,15 @@ describe('held-out rows', () => {
   it('keep double rows apart when the order is the same', () => {
     const rows = heldOutRows([prediction('a', '1'), prediction('a', '2')], [prediction('a', 'x'), prediction('a', 'y')])
     expect(rows.map((row) => row.untuned)).toEqual(['1', '2'])
+  })
+
+  it('of several tasks are told apart by them', () => {
+    const [a, b] = [prediction('i', '1', false, 'a'), prediction('i', '2', false, 'b')]
+    const rows = heldOutRows([b, a], [a, b])
+    expect(rows.map((row) => [row.task, row.untuned])).toEqual([
+      ['a', '1'],
+      ['b', '2'],
+    ])
   })
 
   it('do without a baseline', () => {
