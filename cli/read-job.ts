@@ -10,6 +10,7 @@ import { show } from '../src/job/json-value'
 import type { Job } from '../src/job/parameters'
 import type { Problem } from '../src/job/problem'
 import { parseRecords, RecordsError, type ColumnMapping, type Example } from '../src/job/records'
+import { decodeText } from '../src/job/records-text'
 import { startsFromSource } from '../src/library/source-fit'
 import { isEmbedded, isModelId } from '../src/models/catalogue'
 import { describeConfig } from '../src/models/config'
@@ -80,7 +81,11 @@ function readExamples(field: string, source: DataSource, { folder, columns, prob
   if (source.kind === 'inline') return source.records.examples
   const path = isAbsolute(source.path) ? source.path : join(folder, source.path)
   try {
-    const records = parseRecords(readFileSync(path, 'utf8'), basename(path), columns === null ? {} : { columns })
+    const records = parseRecords(
+      decodeText(readFileSync(path), basename(path)),
+      basename(path),
+      columns === null ? {} : { columns },
+    )
     for (const skipped of records.skipped.slice(0, MOST_SKIPPED))
       notes.push(`${source.path}:${skipped.line}: skipped, ${skipped.reason}`)
     if (records.skipped.length > MOST_SKIPPED)

@@ -5,6 +5,7 @@ JSON files beside them. REFERENCE.json gets torch's own numbers for a few rows, 
 (test/unit/tiny-seq2seq.test.ts does). Needs torch (1.13 or later) and onnx.
 """
 import copy
+import inspect
 import io
 import json
 import os
@@ -62,7 +63,9 @@ class DecoderWithPast(torch.nn.Module):
 
 def trace(module: torch.nn.Module, arguments: tuple, inputs: list[str], outputs: list[str], axes: dict) -> ModelProto:
     file = io.BytesIO()
-    torch.onnx.export(module, arguments, file, opset_version=OPSET, input_names=inputs, output_names=outputs, dynamic_axes=axes)
+    # Newer torch would take another exporter, whose graphs differ; older torch does not know the option.
+    choice = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(module, arguments, file, opset_version=OPSET, input_names=inputs, output_names=outputs, dynamic_axes=axes, **choice)
     return onnx.load_from_string(file.getvalue())
 
 

@@ -75,6 +75,17 @@ class Mixture:
         examples = "\n".join(line() for _ in range(self.rng.randint(2, 6)))
         return examples if shape < 0.8 else f"{instruction}\n{examples}"
 
+    def task_pair(self) -> tuple[str, str]:
+        """For an encoder-decoder: a source (the instruction and an input, or a few-shot list ending in an open line) and its target."""
+        instructions, draw = self.tasks[self.rng.choice(list(self.tasks))]
+        shape, instruction = self.rng.random(), self.rng.choice(instructions)
+        source, target = draw()
+        if shape < 0.6:
+            return f"{instruction}\n{source}", target
+        examples = "\n".join("{} -> {}".format(*draw()) for _ in range(self.rng.randint(2, 5)))
+        listed = f"{examples}\n{source} ->"
+        return (listed if shape < 0.8 else f"{instruction}\n{listed}"), target
+
     def plural(self, noun: str) -> str:
         if noun in self.net.irregular_plurals:
             return self.net.irregular_plurals[noun]

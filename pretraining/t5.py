@@ -192,6 +192,21 @@ class T5(nn.Module):
         model.load_state_dict(read_safetensors(f"{folder}/model.safetensors"))
         return model.eval()
 
+    def save(self, folder: str) -> None:
+        with open(f"{folder}/config.json", "w") as file:
+            json.dump(self.config, file, indent=2)
+        write_safetensors(f"{folder}/model.safetensors", self.state_dict())
+
+    @torch.no_grad()
+    def initialise(self) -> "T5":
+        """Random weights as transformers' T5 starts training from (initializer_factor 1): attention is scaled here, not in the forward pass."""
+        width, inner, hidden = self.config["d_model"], self.config["num_heads"] * self.config["d_kv"], self.config["d_ff"]
+        spread = {"q": (width * self.config["d_kv"]) ** -0.5, "o": inner ** -0.5, "wo": hidden ** -0.5, "shared": 1.0}
+        for name, tensor in self.named_parameters():
+            if tensor.ndim == 2:
+                tensor.normal_(0.0, spread.get(name.split(".")[-2], width ** -0.5))
+        return self
+
     def logits(self, hidden: Tensor) -> Tensor:
         if not self.tied:
             return self.lm_head(hidden)

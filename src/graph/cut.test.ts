@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { floats, ints, model, node, tensor } from '../../test/support/onnx'
 import { coverage } from './coverage'
-import { cutModel } from './cut'
+import { cutGraphOf, cutModel, cutSeq2Seq } from './cut'
 import { inlineMerged } from './inline'
 import { GraphError, type Graph, type Node, type OnnxModel } from './ir'
 import { readModel } from './read'
@@ -192,6 +192,71 @@ describe('cutModel on small graphs', () => {
       node('Neg', [i === 0 ? 'rows' : `v${i - 1}`], [i === 19999 ? 'logits' : `v${i}`]),
     )
     expect(cutModel(tiny({ nodes: [node('Gather', ['table', 'input_ids'], ['rows']), ...chain] })).graph.nodes.length).toBe(20000)
+  })
+})
+
+describe('cutSeq2Seq', () => {
+  const t5 = (name: string) => read(`test/fixtures/${name}.onnx`)
+  const encoder = t5('onnx/t5_t433_encoder')
+  const decoder = t5('onnx/t5_t433_decoder_model_merged')
+
+  it('two halves, each cut at its own lookup; buckets of distances are no position table', () => {
+    const cut = cutSeq2Seq(encoder, decoder)
+    expect(cut).toMatchObject({ kind: 'seq2seq', hidden_size: 32, vocab_size: 160, max_positions: null })
+    expect(cut.encoder).toMatchObject({ role: 'encoder', output: 'last_hidden_state' })
+    expect(cut.decoder).toMatchObject({ role: 'decoder', output: 'logits' })
+    expect(cut.parameters).toBe(cut.encoder.parameters + cut.decoder.parameters)
+    expect(cut.encoder.parameters).toBeGreaterThan(160 * 32)
+    expect(cut.decoder.graph.inputs.map(({ name }) => name)).toContain('encoder_hidden_states')
+    expect(coverage(cut.encoder, cut.decoder).unsupported).toEqual([])
+  })
+
+  it('a half of a size of its own bounds the whole', () => {
+    // A table of 4 rows beside the encoder's 6, and 7 positions beside 9.
+    const half = (rows: number, positions: number, states: boolean) =>
+      model({
+        nodes: [
+          node('Gather', ['table', 'input_ids'], ['rows']),
+          node('Gather', ['positions', 'position_ids'], ['p']),
+          node('Add', ['rows', 'p'], ['sum']),
+          ...(states
+            ? [
+                node('ReduceMean', ['encoder_hidden_states'], ['mean'], { axes: [1], keepdims: 1 }),
+                node('Add', ['sum', 'mean'], ['read']),
+                node('MatMul', ['read', 'head'], ['logits']),
+              ]
+            : [node('MatMul', ['sum', 'head'], ['last_hidden_state'])]),
+        ],
+        inputs: {
+          input_ids: ids,
+          position_ids: ids,
+          ...(states && { encoder_hidden_states: floats([1, 1, 2], [0, 0]) }),
+        },
+        initializers: {
+          table: tensor(floats([rows, 2], new Array<number>(rows * 2).fill(1))),
+          positions: tensor(floats([positions, 2], new Array<number>(positions * 2).fill(0))),
+          head: tensor(floats([2, 2], [1, 0, 0, 1])),
+        },
+        outputs: { [states ? 'logits' : 'last_hidden_state']: float },
+      })
+    expect(cutSeq2Seq(half(6, 9, false), half(4, 7, true))).toMatchObject({ vocab_size: 4, max_positions: 7 })
+    expect(cutSeq2Seq(half(3, 5, false), half(4, 7, true))).toMatchObject({ vocab_size: 3, max_positions: 5 })
+  })
+
+  const refusals: [string, OnnxModel, OnnxModel, RegExp][] = [
+    ['a decoder that reads no encoder', encoder, t5('onnx/gpt2_t433_past'), /does not read 'encoder_hidden_states'/],
+    ['widths that differ', encoder, t5('peft/t5/onnx/decoder_model'), /32 numbers in the encoder, 16 in the decoder/],
+    ['the halves the wrong way round', decoder, encoder, /decoder of an encoder-decoder model, without its encoder/],
+    ['two encoders', encoder, encoder, /no output 'logits', only 'last_hidden_state'$/],
+    ['a causal model for an encoder', t5('onnx/gpt2_t433_past'), decoder, /no output 'last_hidden_state', only 'logits'/],
+  ]
+  it.each(refusals)('refuses %s', (_, first, second, message) => {
+    expect(() => cutSeq2Seq(first, second)).toThrow(GraphError)
+    expect(() => cutSeq2Seq(first, second)).toThrow(message)
+  })
+
+  it('a decoder alone can be cut, for those who have its states', () => {
+    expect(cutGraphOf(decoder, 'decoder').hidden_size).toBe(32)
   })
 })
 

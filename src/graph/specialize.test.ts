@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { evaluateProgram } from '../../test/support/evaluate-program'
 import { floats, ints, model, node, tensor } from '../../test/support/onnx'
-import { cutModel, type CutCausal } from './cut'
+import { cutGraphOf, cutModel, type CutCausal } from './cut'
 import { readEmbeddingRows } from './embedding'
-import type { Graph, Node, OnnxModel, Tensor } from './ir'
+import { GraphError, type Graph, type Node, type OnnxModel, type Tensor } from './ir'
 import { readModel } from './read'
 import { specialize, type SpecializeKey } from './specialize'
 import { float32ToFloat16, fromIntegers, toFloat32 } from './tensor'
@@ -216,6 +216,16 @@ describe('what a specialisation refuses, by name', () => {
     ],
   ])('%s', (_, nodes, message) => {
     expect(() => specialize(cutModel(small(nodes)), key(2, 3, 'fed'))).toThrow(message)
+  })
+
+  it('a decoder without its states, and lengths that are none', () => {
+    const decoder = cutGraphOf(read('test/fixtures/peft/t5/onnx/decoder_model.onnx'), 'decoder')
+    const behind = (sequence_length: number, width = 16) => ({ ...key(2, 3, 'fed'), encoder: { sequence_length, width } })
+    expect(() => specialize(decoder, key(2, 3, 'fed'))).toThrow(/a decoder needs the shape of its encoder's states/)
+    expect(() => specialize(decoder, behind(0))).toThrow(/encoder_length is 0, a positive integer was expected/)
+    expect(() => specialize(decoder, behind(2.5))).toThrow(/encoder_length is 2.5/)
+    expect(() => specialize(decoder, behind(4, 12))).toThrow(GraphError)
+    expect(specialize(decoder, behind(4)).program.values.get('encoder_hidden_states')?.dims).toEqual([2, 4, 16])
   })
 
   it('ends on values without end', () => {

@@ -1,4 +1,4 @@
-/** The command line as a user calls it: `npm run tune` and `npm run inspect`, by their exit codes, what they print and what they write. */
+/** The command line as a user calls it: `npm run tune`, `npm run generate` and `npm run inspect`, by their exit codes, what they print and what they write. */
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ interface Ran {
 }
 
 /** `npm run SCRIPT -- ARGS`, with a browser profile of the test's own. */
-function npmRun(script: 'tune' | 'inspect', ...args: readonly string[]): Promise<Ran> {
+function npmRun(script: 'tune' | 'generate' | 'inspect', ...args: readonly string[]): Promise<Ran> {
   const env = { ...process.env, XDG_CACHE_HOME: here('cache') }
   return new Promise((resolve) => {
     execFile('npm', ['run', '--silent', script, '--', ...args], { cwd: ROOT, env }, (error, stdout, stderr) =>
@@ -154,6 +154,57 @@ describe('npm run tune', () => {
     expect(missing.status).toBe(2)
     expect(missing.stderr).toMatch(/^train: "nowhere\.csv": can't be read \(ENOENT\)$/m)
     expect(readdirSync(folder)).not.toContain('missing')
+  })
+})
+
+const Answer = v.strictObject({
+  text: v.string(),
+  tokens: whole,
+  input_tokens: whole,
+  finish_reason: v.string(),
+  seed: whole,
+  ms: positive,
+})
+const answerOf = ({ stdout }: Ran) => v.parse(Answer, JSON.parse(stdout))
+
+describe('npm run generate', () => {
+  test('answers with what npm run tune wrote, as it measured it', { timeout: LONG }, async () => {
+    const out = here('to-try')
+    const tuned = await npmRun('tune', writeJob('to-try.json', { ...JOB, train: RECORDS }), '--out', out)
+    expect(tuned, tuned.stderr).toMatchObject({ status: 0 })
+    const [row] = v.parse(Report, JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'))).tuned.predictions
+    const asked = ['--input', row?.input ?? '', '--max-new-tokens', '12']
+
+    const plain = await npmRun('generate', '--prompt', out, ...asked)
+    expect(plain, plain.stderr).toMatchObject({ status: 0 })
+    expect(plain.stdout.trim()).toMatch(/\S/)
+    // The template comes from the report: without it the model reads another text, and is measured on none.
+    expect(plain.stdout.trim().startsWith(row?.predicted.trim() ?? '?')).toBe(true)
+    expect(plain.stderr).toMatch(/^(EOS_TOKEN|MAX_TOKENS): \d+ tokens in [\d.]+ s after \d+ of input$/m)
+
+    const json = answerOf(await npmRun('generate', '--prompt', join(out, 'prompt'), ...asked, '--json'))
+    expect(json.text.trim()).toBe(plain.stdout.trim())
+    const [first = ''] = json.text.trim()
+    const stopped = answerOf(await npmRun('generate', '--prompt', out, ...asked, '--json', `--stop_sequences=${first}`))
+    expect(stopped).toMatchObject({ finish_reason: 'STOP_SEQUENCE', text: json.text.slice(0, json.text.indexOf(first) + 1) })
+  })
+
+  test('the untuned embedded encoder-decoder', { timeout: LONG }, async () => {
+    const ran = await npmRun('generate', '--base-model', 'promptlathe/tiny-seq2seq', '--input', 'Plural:\nbaby', '--json')
+    expect(ran, ran.stderr).toMatchObject({ status: 0 })
+    expect(answerOf(ran)).toMatchObject({ finish_reason: 'EOS_TOKEN', seed: 73 })
+    expect(answerOf(ran).text).toMatch(/\w/)
+  })
+
+  test('what is wrong is said at once, by name', { timeout: LONG }, async () => {
+    const wrong = ['--top_p', '2', '--max-new-tokens=1', '--min-new-tokens=4', '--tempreture=1']
+    const { status, stdout, stderr } = await npmRun('generate', '--prompt', here('nowhere'), ...wrong)
+    expect([status, stdout]).toEqual([2, ''])
+    const fields = stderr.split('\n').flatMap((line) => /^(--)?([\w.]+): \S/.exec(line)?.[2] ?? [])
+    expect(fields.sort()).toEqual(['max_new_tokens', 'tempreture', 'top_p'])
+    const missing = await npmRun('generate', '--prompt', here('nowhere'), '--input', 'x')
+    expect(missing.status).toBe(2)
+    expect(missing.stderr).toMatch(/^prompt: ".*nowhere": no adapter_config\.json/m)
   })
 })
 

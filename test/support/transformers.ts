@@ -22,19 +22,18 @@ export async function continueText(folder: string, text: string, dtype: 'fp32' |
   return String(first.generated_text)
 }
 
-/** What plain `pipeline('text2text-generation')` says to `text`, greedily, with nothing but the folder and these options given. */
-export async function answerText(
-  folder: string,
-  text: string,
-  dtype: 'fp32' | 'q8',
-  options: Readonly<Record<string, unknown>>,
-): Promise<string> {
+/** Plain `pipeline('text2text-generation')`, with nothing but the folder given: greedy answers of an encoder-decoder. Close it when done. */
+export async function openAnswerer(folder: string, dtype: 'fp32' | 'q8') {
   const generate = await transformers.pipeline('text2text-generation', folder, { dtype, device: 'auto' })
-  const output: unknown = await generate(text, { do_sample: false, ...options })
-  await generate.dispose()
-  const first: unknown = Array.isArray(output) ? output[0] : null
-  if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
-  return String(first.generated_text)
+  return {
+    async answer(text: string, max_new_tokens: number, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+      const output: unknown = await generate(text, { max_new_tokens, do_sample: false, ...more })
+      const first: unknown = Array.isArray(output) ? output[0] : null
+      if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
+      return String(first.generated_text)
+    },
+    close: () => generate.dispose(),
+  }
 }
 
 /** Greedy ids of an encoder-decoder after `input_ids`, without the start token, by plain `AutoModelForSeq2SeqLM`. */

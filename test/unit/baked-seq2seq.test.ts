@@ -9,7 +9,7 @@ import { findEmbeddings, readEmbeddingRows } from '../../src/graph/embedding'
 import { readModel } from '../../src/graph/read'
 import { concatBytes, writeModel } from '../../src/graph/write'
 import { runOnnx, type RunResult } from '../support/onnxruntime'
-import { answerText, AutoModelForSeq2SeqLM, AutoTokenizer, env, Tensor } from '../support/transformers'
+import { openAnswerer, AutoModelForSeq2SeqLM, AutoTokenizer, env, Tensor } from '../support/transformers'
 
 const ENCODER = 'onnx/encoder_model.onnx'
 const DECODER = 'onnx/decoder_model_merged.onnx'
@@ -230,7 +230,9 @@ describe('plain transformers.js', () => {
     expect(tokenizer.decode([...soft, 9], { skip_special_tokens: true })).toBe('w9')
 
     const decoder_input_ids = inDecoder ? { decoder_input_ids: [...soft, START] } : {}
-    const said = await answerText(name, TEXT, 'fp32', { max_new_tokens: 6, ...decoder_input_ids })
+    const model = await openAnswerer(name, 'fp32')
+    const said = await model.answer(TEXT, 6, decoder_input_ids)
+    await model.close()
     const wanted = await expected(CONFIG, inEncoder ? [...saying, ...IDS] : IDS, inDecoder ? [...saying, START] : [START])
     const unprompted = await expected(CONFIG, IDS, [START])
     expect(wanted).not.toBe(unprompted)

@@ -8,11 +8,12 @@ import { readEmbeddingRows } from '../../src/graph/embedding'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import { referenceProgram, scoreProgram, trainingProgram } from '../../src/graph/objective'
 import type { OpName, Program } from '../../src/graph/program'
-import { specialize, type SpecializeKey } from '../../src/graph/specialize'
+import { specialize, specializeSeq2Seq, type SpecializeKey } from '../../src/graph/specialize'
 import { loadFixture } from '../support/causal'
 import { evaluateProgram } from '../support/evaluate-program'
 import { relativeError } from '../support/gradient-check'
 import { at, nd, type Nd } from '../support/nd'
+import { loadSeq2Seq, SEQ2SEQ_FIXTURES } from '../support/seq2seq'
 
 /** Torch worked in float32, and so are the weights: 1e-6 relative is what is left; ten times that leaves room for longer sums. */
 const TOLERANCE = 1e-5
@@ -160,6 +161,15 @@ describe('what fusing finds in real exports', () => {
       expect(Object.fromEntries(Object.keys(expected).map((op) => [op, report.counts[op as OpName] ?? 0]))).toEqual(expected)
       expect(report.fused).toBe(report.candidates)
     }
+  })
+
+  it.each(SEQ2SEQ_FIXTURES)('%s: two layers of self-attention in each half, two of cross-attention', (name) => {
+    const key = { batch_size: 2, sequence_length: 6, encoder_length: 9, simulate_rounding: false }
+    const { program } = specializeSeq2Seq(loadSeq2Seq(name).cut, key)
+    const report = fusionReport(program, fuse(program))
+    expect(report.counts).toMatchObject({ RMSNorm: 5 + 7, Attention: 6 })
+    for (const op of ['Softmax', 'Sqrt'] as const) expect(report.counts[op] ?? 0).toBe(0)
+    expect(report.fused).toBe(report.candidates)
   })
 
   it.each(['model.onnx', 'model_quantized.onnx'])('the embedded model, %s', (file) => {

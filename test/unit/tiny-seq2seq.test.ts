@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
-import { answerText, env, greedyIds } from '../support/transformers'
+import { env, greedyIds, openAnswerer } from '../support/transformers'
 import { runOnnx } from '../support/onnxruntime'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -62,8 +62,10 @@ describe('the embedded encoder-decoder', () => {
   })
 
   it.each(['fp32', 'q8'] as const)('%s: it does the tasks it was trained on', async (dtype) => {
-    expect(await answerText(MODEL, 'Plural:\nbaby', dtype, { max_new_tokens: 8 })).toBe('babies')
-    expect(await answerText(MODEL, 'Past tense:\nwalk', dtype, { max_new_tokens: 8 })).toBe('walked')
-    expect(await answerText(MODEL, 'In words:\n42', dtype, { max_new_tokens: 8 })).toBe('forty-two')
+    const model = await openAnswerer(MODEL, dtype)
+    expect(await model.answer('Plural:\nbaby', 8)).toBe('babies')
+    expect(await model.answer('Past tense:\nwalk', 8)).toBe('walked')
+    expect(await model.answer('In words:\n42', 8)).toBe('forty-two')
+    await model.close()
   })
 })
