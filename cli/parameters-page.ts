@@ -13,11 +13,11 @@ const GROUPS: readonly (readonly [FieldGroup, string])[] = [
   ['run', 'Run'],
 ]
 
-const code = (text: string): string => `\`${text}\``
+export const code = (text: string): string => `\`${text}\``
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 /** Rows as they are: padding a column of sentences would help nobody. */
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`
   const lines = [line(header), line(header.map(() => '---')), ...rows.map(line)]
   return ['<!-- prettier-ignore-start -->', ...lines, '<!-- prettier-ignore-end -->'].join('\n')

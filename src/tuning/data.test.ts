@@ -250,6 +250,24 @@ test('split: by seed, same inputs together, neither side empty', () => {
   expect(splitExamples(rows, 0.2, 1)).not.toEqual(splitExamples(rows, 0.2, 2))
 })
 
+test('split: as much of every task, however they are mixed', () => {
+  const tasks = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 2, maxLength: 5 })
+  fc.assert(
+    fc.property(tasks, fc.double({ min: 0.05, max: 0.5, noNaN: true }), (sizes, fraction) => {
+      const rows = sizes.flatMap((size, t) =>
+        Array.from({ length: size }, (_, i) => ({ input: `${i}`, output: '', task: `${t}` })),
+      )
+      const { train, validation } = splitExamples(rows, fraction, 3)
+      expect(train.length + validation.length).toBe(rows.length)
+      sizes.forEach((size, t) => {
+        const held = validation.filter(({ task }) => task === `${t}`).length
+        expect(held).toBeLessThan(size)
+        if (size > 1) expect(Math.abs(held - size * fraction)).toBeLessThanOrEqual(1.5)
+      })
+    }),
+  )
+})
+
 test('preview counts what the run will do', () => {
   const examples = Array.from({ length: 25 }, (_, i) => ({
     input: `question ${i}`,

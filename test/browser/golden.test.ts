@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BOUNDS, GOLDEN_CASES, parseGolden } from '../support/peft-golden'
+import { BOUNDS, GOLDEN_CASES, parseGolden, TORCH_CASES } from '../support/peft-golden'
 import { launchChromium, servePage, withPage, type ServedPage } from './run-page'
 
-const goldens = readFileSync(resolve(import.meta.dirname, '../fixtures/peft/golden.json'), 'utf8')
+const goldens = ['peft/golden.json', 'torch/t5-decoder-golden.json'].map((path) =>
+  readFileSync(resolve(import.meta.dirname, '../fixtures', path), 'utf8'),
+)
 let browser: Browser
 let served: ServedPage
 
@@ -18,7 +20,7 @@ afterAll(async () => {
 })
 
 describe.each(['webgpu', 'wasm'] as const)('on %s in Chromium', (device) => {
-  it.each(GOLDEN_CASES)('%s: gradient, 8 losses, final prompt and greedy tokens are those of PEFT', async (name) => {
+  it.each([...GOLDEN_CASES, ...TORCH_CASES])('%s: gradients, 8 losses, final tensors and greedy tokens', async (name) => {
     const result = await withPage(browser, served, (page) =>
       page.evaluate(([d, n]) => window.goldenPage.replay(d, n), [device, name] as const),
     )

@@ -4,15 +4,7 @@
  * that loss and gradient are those of the same function; it says nothing about real engines.
  */
 import type { FrozenModel, GradientLengths, LossAndGradient, Scores, TokenBatch } from '../../src/engine/frozen-model'
-import { Random } from '../../src/tuning/random'
-
-export interface AnalyticOptions {
-  readonly vocab_size: number
-  readonly hidden_size: number
-  readonly max_positions?: number | null
-  readonly embedding_std?: number
-  readonly seed?: number
-}
+import { addScaled, AnalyticVocabulary, likeliest, type AnalyticOptions } from './analytic-vocabulary'
 
 export class AnalyticModel implements FrozenModel {
   readonly kind = 'causal-lm'
@@ -23,27 +15,18 @@ export class AnalyticModel implements FrozenModel {
   readonly embedding_std: number
   /** Shapes asked for, "what B,S,L", in order. */
   readonly calls: string[] = []
-  private readonly table: Float32Array
-  private readonly head: Float64Array
+  private readonly vocabulary: AnalyticVocabulary
 
-  constructor({ vocab_size, hidden_size, max_positions = null, embedding_std = 0.1, seed = 1 }: AnalyticOptions) {
-    this.vocab_size = vocab_size
-    this.hidden_size = hidden_size
-    this.max_positions = max_positions
-    this.embedding_std = embedding_std
-    const random = new Random(seed, 'analytic')
-    this.table = Float32Array.from({ length: vocab_size * hidden_size }, () => embedding_std * random.normal())
-    this.head = Float64Array.from({ length: vocab_size * hidden_size }, () => random.normal())
+  constructor(options: AnalyticOptions) {
+    this.vocabulary = new AnalyticVocabulary(options, 'analytic')
+    this.vocab_size = options.vocab_size
+    this.hidden_size = options.hidden_size
+    this.max_positions = options.max_positions ?? null
+    this.embedding_std = this.vocabulary.embedding_std
   }
 
   embed(ids: ArrayLike<number>): Float32Array {
-    const H = this.hidden_size
-    const rows = new Float32Array(ids.length * H)
-    Array.from(ids).forEach((id, i) => {
-      if (id < 0 || id >= this.vocab_size) throw new RangeError(`id ${id}`)
-      rows.set(this.table.subarray(id * H, (id + 1) * H), i * H)
-    })
-    return rows
+    return this.vocabulary.embed(ids)
   }
 
   encode(): Promise<Float32Array> {
@@ -64,16 +47,9 @@ export class AnalyticModel implements FrozenModel {
       const id = batch.label_ids[slot] ?? 0
       const { state, logp } = this.at(batch, b, p)
       loss -= weight * (logp[id] ?? NaN)
-      const dPre = new Float64Array(H)
-      for (let t = 0; t < this.vocab_size; t++) {
-        const dLogit = weight * (Math.exp(logp[t] ?? NaN) - (t === id ? 1 : 0))
-        for (let h = 0; h < H; h++) dPre[h] = (dPre[h] ?? 0) + dLogit * (this.head[t * H + h] ?? 0)
-      }
-      for (let h = 0; h < H; h++) dPre[h] = (dPre[h] ?? 0) * (1 - (state[h] ?? 0) ** 2)
+      const dPre = this.vocabulary.gradient(logp, id, weight).map((x, h) => x * (1 - (state[h] ?? 0) ** 2))
       for (let q = 0; q <= Math.min(p, gradient_length - 1); q++) {
-        const factor = 1 / (p + 1) + (q === p ? 2 : 0)
-        const row = (b * gradient_length + q) * H
-        for (let h = 0; h < H; h++) d[row + h] = (d[row + h] ?? 0) + factor * (dPre[h] ?? 0)
+        addScaled(d, (b * gradient_length + q) * H, 1 / (p + 1) + (q === p ? 2 : 0), dPre)
       }
     }
     return Promise.resolve({ loss, d_inputs_embeds: Float32Array.from(d), d_encoder_inputs_embeds: new Float32Array(0) })
@@ -87,7 +63,7 @@ export class AnalyticModel implements FrozenModel {
     for (let slot = 0; slot < B * L; slot++) {
       const { logp } = this.at(batch, Math.floor(slot / L), batch.label_positions[slot] ?? 0)
       log_probabilities[slot] = logp[batch.label_ids[slot] ?? 0] ?? NaN
-      greedy_ids[slot] = logp.reduce((best, value, id) => (value > (logp[best] ?? 0) ? id : best), 0)
+      greedy_ids[slot] = likeliest(logp)
     }
     return Promise.resolve({ log_probabilities, greedy_ids })
   }
@@ -106,15 +82,10 @@ export class AnalyticModel implements FrozenModel {
     const pre = new Float64Array(H)
     for (let q = 0; q <= p; q++) {
       if (attention_mask[b * S + q] !== 1) throw new RangeError(`row ${b} looks at the masked position ${q}`)
-      const factor = 1 / (p + 1) + (q === p ? 2 : 0)
-      for (let h = 0; h < H; h++) pre[h] = (pre[h] ?? 0) + factor * (inputs_embeds[(b * S + q) * H + h] ?? NaN)
+      const row = (b * S + q) * H
+      addScaled(pre, 0, 1 / (p + 1) + (q === p ? 2 : 0), inputs_embeds.subarray(row, row + H))
     }
     const state = pre.map(Math.tanh)
-    const logits = Float64Array.from({ length: this.vocab_size }, (_, t) =>
-      state.reduce((sum, x, h) => sum + x * (this.head[t * H + h] ?? 0), 0),
-    )
-    const most = logits.reduce((a, x) => Math.max(a, x), -Infinity)
-    const log = most + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - most), 0))
-    return { state, logp: logits.map((x) => x - log) }
+    return { state, logp: this.vocabulary.logProbabilities(state) }
   }
 }

@@ -22,3 +22,14 @@ export function charTokenizer(add_bos = false): Tokenizer {
     },
   }
 }
+
+/** T5's manners: EOS behind every text that is encoded with special tokens, and a start token (0) for the decoder. */
+export function seq2seqTokenizer(): Tokenizer {
+  const plain = charTokenizer()
+  return {
+    ...plain,
+    pad_token_id: 0,
+    decoder_start_token_id: 0,
+    encode: (text, options) => [...plain.encode(text, options), ...(options.add_special_tokens ? [plain.eos_token_id] : [])],
+  }
+}

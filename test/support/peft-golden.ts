@@ -65,10 +65,10 @@ export interface GoldenResult {
   readonly greedy: readonly number[]
 }
 
-/** One case of a file of goldens. */
-export function parseGolden(text: string, name: string): Golden {
-  const all = v.parse(v.record(v.string(), v.unknown()), JSON.parse(text))
-  return v.parse(GoldenSchema, all[name])
+/** One case of the files of goldens, by its name. */
+export function parseGolden(texts: readonly string[], name: string): Golden {
+  const files = texts.map((text) => v.parse(v.record(v.string(), v.unknown()), JSON.parse(text)))
+  return v.parse(GoldenSchema, files.find((cases) => name in cases)?.[name])
 }
 
 /** A causal model is one file; a T5 its encoder and its decoder. */

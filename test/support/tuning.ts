@@ -3,6 +3,7 @@ import type { FrozenModel } from '../../src/engine/frozen-model'
 import { checkJob } from '../../src/job/check-job'
 import type { Job } from '../../src/job/parameters'
 import { Assembler, needOf, type VirtualTokens } from '../../src/tuning/assemble'
+import type { TuneResult } from '../../src/tuning/result'
 import type { Scorer } from '../../src/tuning/score'
 import type { TokenSequence } from '../../src/tuning/sequences'
 import { Shapes } from '../../src/tuning/shapes'
@@ -45,5 +46,20 @@ export function scorerOf(
     batch_size,
     gate: open,
     onBatch: () => undefined,
+  }
+}
+
+/** What two runs must have in common to the bit: everything but times and memory. */
+export function essence({ parameters, report, ...rest }: TuneResult): object {
+  return {
+    ...rest,
+    parameters: [...parameters],
+    report: {
+      ...report,
+      steps: report.steps.map((step) => ({ ...step, ms: 0 })),
+      seconds: 0,
+      counters: null,
+      peak_memory_bytes: 0,
+    },
   }
 }

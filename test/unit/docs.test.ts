@@ -1,15 +1,23 @@
 /** The pages made from code are the ones the code makes now. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { generationPage } from '../../cli/generation-page'
 import { parametersPage } from '../../cli/parameters-page'
 import { JOB_FILE_KEYS, parseJobFile } from '../../src/job/job-file'
 import { fields } from '../../src/job/parameters'
 import { PRESETS } from '../../src/job/presets'
+import { generationFields } from '../../src/models/generation/parameters'
 
 const page = parametersPage()
 
 test('docs/parameters.md is up to date (npm run docs)', () => {
   expect(readFileSync(new URL('../../docs/parameters.md', import.meta.url), 'utf8')).toBe(page)
+})
+
+test('docs/generation.md is up to date, with a row for every parameter', () => {
+  const generation = generationPage()
+  expect(readFileSync(new URL('../../docs/generation.md', import.meta.url), 'utf8')).toBe(generation)
+  for (const { path } of generationFields()) expect(generation.split(`\n| \`${path}\` |`), path).toHaveLength(2)
 })
 
 test('every parameter has one row, and no row is broken', () => {

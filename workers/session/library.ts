@@ -36,7 +36,10 @@ export async function importPrompt(
   const expected = { hidden_size: model.cut.hidden_size, kind: model.loaded.kind }
   const isTorch =
     [...bytes.keys()].some((path) => path.endsWith('.pt')) && ![...bytes.keys()].some((path) => path.endsWith('.json'))
-  const prompt = isTorch ? readTorchPrompt(bytes, expected) : readPeftAdapter(bytes, expected).prompt
+  const { prompt, notices } = isTorch
+    ? { prompt: readTorchPrompt(bytes, expected), notices: [] }
+    : readPeftAdapter(bytes, expected)
+  for (const notice of notices) services.inform(notice)
   return services.prompts.save({
     id: newId(),
     name: name.trim() === '' ? 'Imported prompt' : name.trim(),

@@ -82,7 +82,7 @@ const StopSequencesSchema = own(
   {
     ...basic(
       'Stop sequences',
-      String.raw`The answer ends with the first of these texts, which is kept. One a line; \n is a line break, \t a tab, \\ a backslash.`,
+      String.raw`The first of these texts ends the answer, and stays in it. One a line; \n is a line break.`,
     ),
     type: 'texts',
     default: [],
@@ -94,7 +94,7 @@ export const GenerationSchema = v.object({
   decoding_method: choice(
     ['GREEDY', 'SAMPLING'],
     'GREEDY',
-    basic('Decoding', 'GREEDY always takes the likeliest token; SAMPLING draws by probability.'),
+    basic('Decoding', 'GREEDY takes the likeliest token, SAMPLING draws.'),
   ),
   max_new_tokens: integer(24, { min: 1, max: MOST_TOKENS }, basic('Longest answer', 'In tokens.')),
   stop_sequences: StopSequencesSchema,
