@@ -154,6 +154,13 @@ export interface Commands {
   import_prompt: { readonly name: string; readonly base_model: string; readonly files: readonly FileEntry[] }
   /** `task`: which task of a multitask prompt, for formats that hold one; null for prompts of one. */
   export_prompt: { readonly prompt: string; readonly format: ExportFormat; readonly task: string | null }
+  /** A folder that runs this job on a larger machine, with PEFT under accelerate. `job` is unchecked JSON, as for tune. */
+  export_job: {
+    readonly job: unknown
+    readonly name: string
+    readonly train: readonly Example[]
+    readonly validation: readonly Example[] | null
+  }
   storage: object
   remove_model: { readonly base_model: string }
   persist_storage: object
@@ -182,6 +189,7 @@ export interface Results {
   delete_prompt: null
   import_prompt: PromptSummary
   export_prompt: ExportedFiles
+  export_job: ExportedFiles
   storage: StorageReport
   remove_model: null
   persist_storage: boolean

@@ -125,7 +125,9 @@ describe('a first visit, on wasm', () => {
     const epochs = tune.getByRole('region', { name: 'The curves as a table' }).getByRole('row')
     // Head, untuned, three epochs.
     expect(await epochs.count()).toBe(5)
-    expect(await tune.getByText(/\d+ of \d+ right/).count()).toBe(2)
+    // Untuned, with solved examples in front, tuned.
+    const measured = tune.getByRole('region', { name: 'How well it did' }).getByRole('row')
+    expect(await measured.filter({ hasText: /\d+ of \d+ right/ }).count()).toBe(3)
     // With every disclosure open, so that all there is gets looked at.
     await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
     await expectAccessible(page)
@@ -201,13 +203,13 @@ describe('a first visit, on wasm', () => {
 
   test('an adapter brought back in is a prompt that answers alike', { timeout: LONG }, async () => {
     const keep = step(page, 'Keep')
-    await disclose(keep, 'Import a PEFT adapter')
+    await disclose(keep, 'Import a PEFT adapter or a caikit prompt')
     const files = [...adapter].map(([name, bytes]) => ({
       name,
       mimeType: 'application/octet-stream',
       buffer: Buffer.from(bytes),
     }))
-    await keep.locator('input[type=file][aria-label="PEFT adapter files"]').setInputFiles(files)
+    await keep.locator('input[type=file][aria-label="Prompt files"]').setInputFiles(files)
     const card = prompts(page).filter({ has: page.getByRole('heading', { name: 'Imported prompt' }) })
     await card.waitFor({ timeout: LONG })
     const input = await step(page, 'Try')

@@ -64,8 +64,9 @@ export async function untilDone(page: Page): Promise<{ steps: number; device: st
 
 export const prompts = (page: Page): Locator => step(page, 'Keep').getByRole('list', { name: 'Prompts' }).getByRole('article')
 
-/** Presses a prompt's download button; the files of the zip that comes. */
+/** Takes a prompt away in a form, by its button; the files of the zip that comes. */
 export async function downloadZip(card: Locator, button: string): Promise<Map<string, Uint8Array>> {
+  await disclose(card, 'Take it away')
   const [download] = await Promise.all([
     card.page().waitForEvent('download', { timeout: LONG }),
     card.getByRole('button', { name: button }).click(),

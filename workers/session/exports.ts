@@ -182,7 +182,7 @@ function epochEnds({ created, report }: PromptRecord): string[] {
 }
 
 /** A name as part of a file name on any system. */
-function slug(name: string): string {
+export function slug(name: string): string {
   const plain = name
     .normalize('NFKD')
     .replace(/[^\w-]+/g, '-')

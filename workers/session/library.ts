@@ -39,7 +39,7 @@ export async function importPrompt(
   const { prompt, notices } = isTorch
     ? { prompt: readTorchPrompt(bytes, expected), notices: [] }
     : readAdapter(bytes, expected, model)
-  for (const notice of notices) services.warn(notice)
+  for (const notice of notices) services.inform(notice)
   return services.prompts.save({
     id: newId(),
     name: name.trim() === '' ? 'Imported prompt' : name.trim(),

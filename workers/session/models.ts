@@ -171,6 +171,11 @@ export class Models {
     }
   }
 
+  /** What "auto" stands for on a model that is open; null for another. */
+  autoLearningRate(id: string): number | null {
+    return this.open?.loaded.id === id ? autoLearningRate(this.open.frozen.embedding_std) : null
+  }
+
   /** Compares the engine's logits with onnxruntime's. */
   async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
     const input = selfTestInput(cut)

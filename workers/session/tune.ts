@@ -4,18 +4,13 @@
  */
 import { DeviceLostError } from '../../src/engine/engine'
 import { checkJob } from '../../src/job/check-job'
-import { checkAgainstModel } from '../../src/job/check-model'
-import type { Job } from '../../src/job/parameters'
-import type { Problem } from '../../src/job/problem'
 import type { PromptRecord } from '../../src/library/prompt-record'
 import { newId } from '../../src/library/prompts'
 import type { RunRecord } from '../../src/library/runs'
-import { findSource, sourceProblems, startsFromSource, type SourceTarget } from '../../src/library/source-fit'
 import type { Commands, InterruptedRun, TuneResult } from '../../src/protocol'
 import { readCheckpoint, type TuneCheckpoint } from '../../src/tuning/checkpoint'
 import { TuneControl } from '../../src/tuning/control'
 import { TuningCancelled, TuningError } from '../../src/tuning/errors'
-import type { SourcePrompt } from '../../src/tuning/initialize'
 import type { TuneObserver, TuneStart } from '../../src/tuning/observer'
 import { tune, type TuneResult as Tuned } from '../../src/tuning/tune'
 import { messageOf } from './devices'
@@ -23,6 +18,7 @@ import { CommandError, invalidJob } from './failures'
 import { baseModelRef, tokenizerOf, type Models, type OpenModel } from './models'
 import { fieldsOfRun } from './prompt-tensors'
 import type { Report, Services } from './services'
+import { checkBeforeDownload, sourceOf } from './source'
 
 /** A run loses at most this much to a reload. */
 const CHECKPOINT_EVERY_MS = 3000
@@ -60,49 +56,12 @@ export class Runs {
   async tune({ job, name, train, validation }: Commands['tune'], report: Report): Promise<TuneResult> {
     const checked = checkJob(job)
     if (!checked.ok) throw invalidJob(checked.problems)
-    await this.checkBeforeDownload(checked.job)
+    await checkBeforeDownload(checked.job, this.services)
     const run: RunRecord = { id: newId(), name, job: checked.job, train, validation }
     return this.exclusively(async (active) => {
       await this.services.runs.begin(run)
       return this.go({ run, report, active, notices: checked.notices, checkpoint: null })
     })
-  }
-
-  /** What can be said against a job with config.json and the library alone. @throws CommandError with all problems; ModelError */
-  private async checkBeforeDownload(job: Job): Promise<void> {
-    const facts = await this.services.loader.describe(job.base_model, job)
-    const { problems } = checkAgainstModel(job, facts)
-    const source = await this.sourceProblems(job, { base_model: job.base_model, kind: facts.kind, hidden_size: null })
-    if (problems.length + source.length > 0) throw invalidJob([...problems, ...source])
-  }
-
-  private async sourceProblems(job: Job, target: SourceTarget): Promise<readonly Problem[]> {
-    if (!startsFromSource(job)) return []
-    const prompts = await this.services.prompts.list()
-    const found = findSource(job, prompts)
-    if (found) return sourceProblems(job, found, target)
-    const { prompt_tuning_init_source_model: wanted } = job.tuning_config
-    const names = prompts.slice(0, 5).map(({ name }) => `"${name}"`)
-    const message = `"${wanted}" is no prompt of the library${names.length > 0 ? `; there are ${names.join(', ')}` : ', which is empty'}`
-    return [{ field: 'tuning_config.prompt_tuning_init_source_model', message }]
-  }
-
-  /** The tensors a run starts from; null where it starts afresh. @throws CommandError when the source no longer fits */
-  private async sourceOf(job: Job, model: OpenModel): Promise<SourcePrompt | null> {
-    if (!startsFromSource(job)) return null
-    const { kind, hidden_size } = model.cut
-    const problems = await this.sourceProblems(job, { base_model: model.loaded.id, kind, hidden_size })
-    const found = findSource(job, await this.services.prompts.list())
-    if (problems.length > 0 || !found) throw invalidJob(problems)
-    const { id, sha256 } = model.loaded
-    if (found.base_model.file_sha256 !== sha256)
-      this.services.warn(
-        `The source prompt "${found.name}" was made for another version of ${id}; it may be a worse start on this one.`,
-      )
-    const record = await this.services.prompts.get(found.id)
-    const { num_tasks, num_ranks } = record.multitask ?? { num_tasks: 0, num_ranks: 1 }
-    const { rows: prompt_embeddings, prefix_task_cols, prefix_task_rows } = record
-    return { prompt_embeddings, prefix_task_cols, prefix_task_rows, num_tasks, num_ranks, hidden_size }
   }
 
   async resumeRun(id: string, report: Report): Promise<TuneResult> {
@@ -222,7 +181,7 @@ export class Runs {
     active.abort.signal.throwIfAborted()
     const release = this.models.hold()
     try {
-      const source = going.checkpoint ? null : await this.sourceOf(run.job, model)
+      const source = going.checkpoint ? null : await sourceOf(run.job, model, this.services)
       const result = await tune({
         job: run.job,
         model: model.frozen,

@@ -7,6 +7,7 @@ import type { Command, CommandName, Commands, Event, Results } from '../../src/p
 import { probeDevices } from './devices'
 import { CommandError, failureOf } from './failures'
 import { inspect } from './inspect'
+import { exportJob } from './export-job'
 import { exportPrompt } from './exports'
 import { deletePrompt, importPrompt } from './library'
 import { Models } from './models'
@@ -101,6 +102,7 @@ function handlersOf(services: Services): TypedHandlers {
     rename_prompt: ({ prompt, name }) => nothing(() => services.prompts.rename(prompt, name)),
     delete_prompt: ({ prompt }) => nothing(() => deletePrompt(prompt, services)),
     import_prompt: (command, report) => importPrompt(command, services, models, report),
+    export_job: (command) => exportJob(command, services, models),
     export_prompt: (command, report) => exportPrompt(command, services, models, trials, report),
     storage: () => storageReport(services),
     remove_model: ({ base_model }) =>

@@ -39,6 +39,16 @@ describe('fields and text', () => {
     }
   })
 
+  it('an empty box is told what it wants, a full one why not', () => {
+    const config = { prompt_tuning_init_method: 'TEXT' }
+    const problems = (job: object) => {
+      const checked = checkJob({ base_model: 'm', ...job })
+      return checked.ok ? [] : checked.problems.map(({ message }) => messageFor(message))
+    }
+    expect(problems({ tuning_config: config })).toEqual(['Give the text to start from'])
+    expect(problems({ tuning_config: { num_tasks: 3 } })).toEqual([expect.stringContaining('3 is not accepted with')])
+  })
+
   it('names defaults', () => {
     expect([nameOf(null), nameOf(true), nameOf(['A', 'B']), nameOf('auto'), nameOf(0.2)]).toEqual([
       'empty',

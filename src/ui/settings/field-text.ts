@@ -27,4 +27,7 @@ export function nameOf(value: unknown): string {
 
 /** A field's message without the value it opens with: the value is in the box right above it. */
 export const messageFor = (problem: string): string =>
-  problem.replace(/^("(?:[^"\\]|\\.)*"|-?[\d.e+-]+) is not accepted; give /, 'Give ').replace(/^missing; give /, 'Give ')
+  problem
+    .replace(/^("(?:[^"\\]|\\.)*"|-?[\d.e+-]+) is not accepted; give /, 'Give ')
+    // An empty box says itself that something is missing.
+    .replace(/^(missing|"" is not accepted[^;]*); give /, 'Give ')

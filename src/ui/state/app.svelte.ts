@@ -2,6 +2,8 @@
 import { createContext } from 'svelte'
 import type { TunerClient } from '../../client'
 import type { PromptSummary } from '../../library/prompt-record'
+import type { Problem } from '../../job/problem'
+import { findings, knownModel, type KnownModel } from '../logic/findings'
 import { freshName } from '../logic/format'
 import { fromHash, toHash } from '../logic/url-state'
 import { ExamplesState } from './examples.svelte'
@@ -16,7 +18,7 @@ const FIRST_SAMPLE = 'sentiment'
 
 export class AppState {
   readonly notices = new Notices()
-  readonly settings = new SettingsState()
+  readonly settings = new SettingsState(() => this.findings)
   readonly model: ModelState
   readonly examples: ExamplesState
   readonly run: RunState
@@ -25,9 +27,22 @@ export class AppState {
   /** The examples are there (or failed): the address may be written. */
   private settled = $state(false)
 
+  /** What is known of the model the settings name, open or not. */
+  readonly knownModel: KnownModel = $derived.by(() =>
+    knownModel(this.settings.baseModel, this.model.ready ? this.model.summary : null, this.library.prompts),
+  )
+  /** What speaks against the job as things are around it. */
+  private readonly findings: readonly Problem[] = $derived.by(() => {
+    const { examples, library } = this
+    const { draft } = this.settings
+    if (draft === null) return []
+    const prompts = library.loaded ? library.prompts : null
+    return findings(draft, { model: this.knownModel, prompts, rows: examples.rows.length, tasks: examples.tasks })
+  })
+
   /** Why *Tune* can't be pressed, null when it can. */
   readonly blocked: string | null = $derived.by(() => {
-    if (!this.settings.correct) return 'A setting needs correcting.'
+    if (!this.settings.usable) return 'A setting needs correcting.'
     if (this.examples.ready.length === 0) return 'There are no examples yet.'
     if (this.model.status === 'opening') return 'The model is being opened.'
     if (!this.model.ready) return this.model.status === 'failed' ? 'The model could not be opened.' : 'The model is not open yet.'
@@ -91,6 +106,7 @@ export class AppState {
       this.library.prompts.map((prompt) => prompt.name),
     )
     await this.run.tune(settings.job, name, examples.ready, examples.readyValidation)
+    if (this.run.phase === 'failed' && this.run.failure) settings.refuse(this.run.failure.problems)
   }
 
   /** Sets up the job a prompt was tuned with; the examples stay as they are. */

@@ -2,7 +2,8 @@
 import type { TunerClient } from '../../client'
 import type { PromptSummary } from '../../library/prompt-record'
 import type { Failure, FileEntry, StorageReport } from '../../protocol'
-import { omit } from '../logic/job-values'
+import type { ExportChoice } from '../logic/export-choices'
+import { omit, unique } from '../logic/job-values'
 import { failureOf } from './failure'
 
 export class LibraryState {
@@ -14,6 +15,10 @@ export class LibraryState {
   /** What is going on right now, by prompt id: "Packing the PEFT adapter". */
   busy = $state.raw<Readonly<Record<string, string>>>({})
   storage = $state.raw<StorageReport | null>(null)
+  /** What was last taken away, and what its reader should know. */
+  exported = $state.raw<{ readonly prompt: string; readonly filename: string; readonly notices: readonly string[] } | null>(null)
+  /** Prompts whose ways out are in sight. */
+  unfolded = $state.raw<readonly string[]>([])
   /** For the live region: what was just done. */
   said = $state('')
 
@@ -65,14 +70,21 @@ export class LibraryState {
     this.compared = this.compared.includes(id) ? this.compared.filter((other) => other !== id) : [...this.compared, id]
   }
 
-  async download(id: string, format: 'peft' | 'baked'): Promise<void> {
-    this.busy = { ...this.busy, [id]: format === 'peft' ? 'Packing the adapter' : 'Baking the prompt into the model' }
+  async download(id: string, { format, doing }: ExportChoice, task: string | null): Promise<void> {
+    this.busy = { ...this.busy, [id]: doing }
+    this.exported = null
     await this.attempt(async () => {
-      const { filename, zip } = await this.client.request('export_prompt', { prompt: id, format, task: null })
+      const { filename, zip, notices } = await this.client.request('export_prompt', { prompt: id, format, task })
       saveAs(zip, filename)
-      this.said = `${filename} is ready.`
+      this.exported = { prompt: id, filename, notices: unique(notices) }
     })
     this.busy = omit(this.busy, id)
+  }
+
+  /** Opens or closes what a prompt's card keeps folded. */
+  unfold(id: string, open = true): void {
+    if (this.unfolded.includes(id) === open) return
+    this.unfolded = open ? [...this.unfolded, id] : this.unfolded.filter((other) => other !== id)
   }
 
   async importAdapter(files: readonly FileEntry[], base_model: string): Promise<void> {

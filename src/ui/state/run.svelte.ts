@@ -3,7 +3,7 @@
  * so steps go into plain arrays and the page is told of them once per animation frame.
  */
 import type { PendingRequest, TunerClient } from '../../client'
-import type { EpochRecord, Evaluation, StepRecord } from '../../library/prompt-record'
+import type { BaselineName, EpochRecord, Evaluation, StepRecord } from '../../library/prompt-record'
 import type { Job } from '../../job/parameters'
 import type { Example } from '../../job/records'
 import type { Failure, InterruptedRun, Progress, TuneResult } from '../../protocol'
@@ -12,17 +12,18 @@ import { failureOf } from './failure'
 import { keepScreenOn } from './wake-lock'
 
 export type Started = Extract<Progress, { type: 'tune_started' }>
+/** What was measured of the run's model, with and without the prompt. */
+export type Measured = Readonly<Partial<Record<BaselineName | 'tuned', Evaluation>>>
 export type Phase = 'idle' | 'starting' | 'running' | 'paused' | 'stopping' | 'done' | 'failed'
 
 export class RunState {
   phase = $state<Phase>('idle')
   name = $state('')
-  /** Epochs of the job, null for a continued run, whose job the page does not know. */
-  epochsPlanned = $state<number | null>(null)
+  /** null for a continued run, whose job the page does not know. */
+  job = $state.raw<Job | null>(null)
   started = $state.raw<Started | null>(null)
   stage = $state('')
-  baseline = $state.raw<Evaluation | null>(null)
-  tuned = $state.raw<Evaluation | null>(null)
+  measured = $state.raw<Measured>({})
   epochs = $state.raw<readonly EpochRecord[]>([])
   bestEpoch = $state<number | null>(null)
   latest = $state.raw<StepRecord | null>(null)
@@ -40,6 +41,8 @@ export class RunState {
   private frame = 0
   private pending: { step: StepRecord; memory: number } | null = null
 
+  readonly baseline: Evaluation | null = $derived(this.measured.baseline ?? null)
+  readonly tuned: Evaluation | null = $derived(this.measured.tuned ?? null)
   readonly active: boolean = $derived(['starting', 'running', 'paused', 'stopping'].includes(this.phase))
   readonly totalSteps: number = $derived(this.started?.total_steps ?? 0)
   readonly share: number = $derived(this.totalSteps > 0 ? Math.min(1, (this.latest?.step ?? 0) / this.totalSteps) : 0)
@@ -58,13 +61,13 @@ export class RunState {
   ) {}
 
   async tune(job: Job, name: string, train: readonly Example[], validation: readonly Example[] | null): Promise<void> {
-    this.epochsPlanned = job.num_epochs
+    this.job = job
     await this.follow(name, (onProgress) => this.client.request('tune', { job, name, train, validation }, onProgress))
   }
 
   async continueRun(run: InterruptedRun): Promise<void> {
     this.interrupted = this.interrupted.filter((other) => other.run !== run.run)
-    this.epochsPlanned = null
+    this.job = null
     await this.follow(run.name, (onProgress) => this.client.request('resume_run', { run: run.run }, onProgress))
   }
 
@@ -118,8 +121,7 @@ export class RunState {
       const result = await send((progress) => this.note(progress))
       this.flush()
       this.result = result
-      this.tuned = result.report.tuned
-      this.baseline = result.report.baseline
+      this.measured = measuredIn(result)
       this.epochs = result.report.epochs
       this.bestEpoch = result.report.best_epoch
       this.phase = 'done'
@@ -140,8 +142,7 @@ export class RunState {
     this.name = name
     this.started = null
     this.stage = ''
-    this.baseline = null
-    this.tuned = null
+    this.measured = {}
     this.epochs = []
     this.bestEpoch = null
     this.latest = null
@@ -164,8 +165,7 @@ export class RunState {
         this.stage = progress.text
         return
       case 'evaluated':
-        if (progress.which === 'baseline') this.baseline = progress.evaluation
-        else this.tuned = progress.evaluation
+        this.measured = { ...this.measured, [progress.which]: progress.evaluation }
         return
       case 'epoch':
         this.epochs = [...this.epochs.filter((epoch) => epoch.epoch !== progress.epoch.epoch), progress.epoch]
@@ -204,4 +204,12 @@ export class RunState {
     }
     this.version++
   }
+}
+
+/** A run that was continued measured its baselines before: the report has them. */
+function measuredIn({ report }: TuneResult): Measured {
+  const { baseline, text_prompt, few_shot, tuned } = report
+  return Object.fromEntries(
+    Object.entries({ baseline, text_prompt, few_shot, tuned }).filter(([, evaluation]) => evaluation !== null),
+  )
 }
