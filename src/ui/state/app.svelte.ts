@@ -6,6 +6,7 @@ import type { Problem } from '../../job/problem'
 import { findings, knownModel, type KnownModel } from '../logic/findings'
 import { freshName } from '../logic/format'
 import { fromHash, toHash } from '../logic/url-state'
+import { ElsewhereState } from './elsewhere.svelte'
 import { ExamplesState } from './examples.svelte'
 import { LibraryState } from './library.svelte'
 import { ModelState } from './model.svelte'
@@ -24,6 +25,7 @@ export class AppState {
   readonly run: RunState
   readonly library: LibraryState
   readonly trial: TrialState
+  readonly elsewhere: ElsewhereState
   /** The examples are there (or failed): the address may be written. */
   private settled = $state(false)
 
@@ -55,6 +57,7 @@ export class AppState {
     this.examples = new ExamplesState(client, this.settings)
     this.library = new LibraryState(client)
     this.trial = new TrialState(client)
+    this.elsewhere = new ElsewhereState(client)
     this.run = new RunState(client, ({ prompt }) => {
       this.trial.choose(prompt)
       void this.library.refresh()
@@ -101,12 +104,24 @@ export class AppState {
     const { examples, settings } = this
     if (this.blocked !== null || this.run.active || !settings.job) return
     const name = freshName(
-      // A file's name names the prompt well enough, without its kind.
-      examples.title.replace(/\.(csv|tsv|jsonl?|ndjson|txt)$/i, ''),
+      this.jobName,
       this.library.prompts.map((prompt) => prompt.name),
     )
     await this.run.tune(settings.job, name, examples.ready, examples.readyValidation)
     if (this.run.phase === 'failed' && this.run.failure) settings.refuse(this.run.failure.problems)
+  }
+
+  /** The job as a folder for a larger machine. */
+  async exportJob(): Promise<void> {
+    const { examples, settings, elsewhere } = this
+    if (!settings.job) return
+    await elsewhere.write(settings.job, this.jobName, examples.ready, examples.readyValidation)
+    if (elsewhere.failure) settings.refuse(elsewhere.failure.problems)
+  }
+
+  /** What the examples are called: a file's name names the prompt well enough, without its kind. */
+  private get jobName(): string {
+    return this.examples.title.replace(/\.(csv|tsv|jsonl?|ndjson|txt)$/i, '')
   }
 
   /** Sets up the job a prompt was tuned with; the examples stay as they are. */
