@@ -12,7 +12,7 @@ import { LibraryState } from './library.svelte'
 import { ModelState } from './model.svelte'
 import { Notices } from './notices.svelte'
 import { RunState } from './run.svelte'
-import { KNOWN_PATHS, SettingsState } from './settings.svelte'
+import { ADDRESS_PATHS, SettingsState } from './settings.svelte'
 import { TrialState } from './trial.svelte'
 
 const FIRST_SAMPLE = 'sentiment'
@@ -66,10 +66,10 @@ export class AppState {
 
   /** Reads the address, the samples and what the browser has stored, then opens the model if that needs no download. */
   async start(): Promise<void> {
-    const { sample, values, unknown } = fromHash(location.hash, KNOWN_PATHS)
+    const { sample, values, unknown } = fromHash(location.hash, ADDRESS_PATHS)
     if (unknown.length > 0)
       this.notices.add(`The address names settings that do not exist: ${unknown.slice(0, 5).join(', ')}.`, 'warning')
-    if (Object.keys(values).length > 0) this.settings.own = values
+    if (Object.keys(values).length > 0) this.settings.adopt(values)
     void this.model.probe()
     void this.examples.loadIndex()
     await this.examples.useSample(sample ?? FIRST_SAMPLE).then(async (found) => {
@@ -86,9 +86,9 @@ export class AppState {
   /** Follows back and forward, and addresses pasted into the open page. */
   async readAddress(): Promise<void> {
     if (location.hash.slice(1) === this.address) return
-    const { sample, values } = fromHash(location.hash, KNOWN_PATHS)
+    const { sample, values } = fromHash(location.hash, ADDRESS_PATHS)
     if (sample !== null && sample !== this.examples.sample) await this.examples.useSample(sample)
-    this.settings.own = values
+    this.settings.adopt(values)
   }
 
   readonly address: string = $derived.by(() => toHash({ sample: this.examples.sample, values: this.settings.forAddress() }))
