@@ -7,50 +7,45 @@ export interface Split {
   readonly validation: readonly Example[]
 }
 
+/** A task's rows, and how many of them are held out. */
+interface Share {
+  rows: number
+  held: number
+}
+
 /**
- * Holds out about `fraction` of the examples, and as much of each task where they name tasks, drawn by seed; both parts keep the file's order.
- * Examples with the same input (and task) stay on the same side, so that nothing is measured on a row it was trained on. With a fraction above 0
- * and two distinct inputs of one task alone, neither part is empty; a task of one input stays for training.
+ * Holds out about `fraction` of the examples, of each task where they name tasks, drawn by seed; both parts keep the file's order. Examples
+ * with the same input stay on the same side, so that nothing is measured on a row it was trained on. No task loses its last training row;
+ * with a fraction above 0 and two distinct inputs of one task, neither part is empty.
  */
 export function splitExamples(examples: readonly Example[], fraction: number, seed: number): Split {
-  const tasks = new Map<string, Map<string, number[]>>()
-  examples.forEach(({ input, task = '' }, index) => {
-    const groups = tasks.get(task) ?? new Map<string, number[]>()
-    tasks.set(task, groups)
+  const groups = new Map<string, number[]>()
+  examples.forEach(({ input }, index) => {
     const group = groups.get(input)
     if (group) group.push(index)
     else groups.set(input, [index])
   })
-  const distinct = [...tasks.values()].reduce((sum, groups) => sum + groups.size, 0)
-  if (fraction <= 0 || distinct < 2) return { train: examples, validation: [] }
-  const wanted = Math.max(1, Math.round(examples.length * fraction))
+  if (fraction <= 0 || groups.size < 2) return { train: examples, validation: [] }
+  const shares = new Map<string, Share>()
+  for (const { task = '' } of examples) {
+    const share = shares.get(task) ?? { rows: 0, held: 0 }
+    share.rows += 1
+    shares.set(task, share)
+  }
+  const fits = (share: Share, more: number): boolean =>
+    share.held + more < share.rows && (share.held === 0 || share.held + more <= Math.max(1, Math.round(share.rows * fraction)))
+  const shuffled = new Random(seed, 'validation split').shuffled([...groups.values()])
   const held = new Set<number>()
-  const names = [...tasks.keys()].sort()
-  const sizes = names.map((name) => [...(tasks.get(name)?.values() ?? [])].reduce((sum, { length }) => sum + length, 0))
-  shares(sizes, wanted).forEach((share, t) => {
-    const name = names[t] ?? ''
-    const groups = [...(tasks.get(name)?.values() ?? [])]
-    const shuffled = new Random(seed, name === '' ? 'validation split' : `validation split ${name}`).shuffled(groups)
-    let own = 0
-    // The last group of a task always stays for training.
-    for (const group of shuffled.slice(0, -1)) {
-      if (own >= share) break
-      if (own > 0 && own + group.length > share) continue
-      for (const index of group) held.add(index)
-      own += group.length
+  // The last group always stays for training.
+  for (const group of shuffled.slice(0, -1)) {
+    const parts = new Map<Share, number>()
+    for (const index of group) {
+      const share = shares.get(examples[index]?.task ?? '')
+      if (share) parts.set(share, (parts.get(share) ?? 0) + 1)
     }
-  })
+    if (![...parts].every(([share, more]) => fits(share, more))) continue
+    for (const [share, more] of parts) share.held += more
+    for (const index of group) held.add(index)
+  }
   return { train: examples.filter((_, index) => !held.has(index)), validation: examples.filter((_, index) => held.has(index)) }
-}
-
-/** `total` divided in proportion to `sizes`, in whole numbers (largest remainders). */
-function shares(sizes: readonly number[], total: number): number[] {
-  const all = sizes.reduce((sum, size) => sum + size, 0)
-  const exact = sizes.map((size) => (total * size) / all)
-  const whole = exact.map(Math.floor)
-  const rest = total - whole.reduce((sum, share) => sum + share, 0)
-  const order = exact.map((share, i) => ({ i, remainder: share - Math.floor(share) }))
-  order.sort((a, b) => b.remainder - a.remainder || a.i - b.i)
-  for (const { i } of order.slice(0, rest)) whole[i] = (whole[i] ?? 0) + 1
-  return whole
 }
