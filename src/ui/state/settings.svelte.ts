@@ -18,6 +18,8 @@ const DEFAULTS: Values = {
 }
 
 export const KNOWN_PATHS: readonly string[] = fields().map((field) => field.path)
+/** What an address may name: fields, and the one that has another name. */
+export const ADDRESS_PATHS: readonly string[] = [...KNOWN_PATHS, 'lr']
 
 export class SettingsState {
   /** What the sample task (or the kind of data) suggests. */
@@ -26,7 +28,7 @@ export class SettingsState {
   own = $state.raw<Values>({})
 
   readonly base: Values = $derived({ ...DEFAULTS, ...this.suggested })
-  readonly values: Values = $derived({ ...this.base, ...canonical(this.own) })
+  readonly values: Values = $derived({ ...this.base, ...this.own })
   /** The job file's JSON: base_model and what differs from the defaults. */
   readonly json: Record<string, unknown> = $derived(
     nest({ base_model: this.values['base_model'], ...changes(this.values, DEFAULTS) }),
@@ -101,7 +103,12 @@ export class SettingsState {
     this.own = changes(this.own, this.base)
   }
 
-  /** Takes over a job (nested JSON) as it is, unchecked: problems then show at their fields. */
+  /** Takes over settings by path as they are, unchecked: problems then show at their fields. */
+  adopt(values: Values): void {
+    this.own = canonical(values)
+  }
+
+  /** The same with a job (nested JSON). */
   load(json: unknown): void {
     this.own = changes(canonical(flatten(json)), this.base)
   }
