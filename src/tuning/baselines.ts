@@ -39,7 +39,12 @@ function lineOf(kind: SequenceLimits['kind'], template: Template, { input, outpu
 
 const withSign = (source: string): string => (/[:>=?]\s*$/.test(source) ? source.trimEnd() : `${source} ->`)
 
-/** How the held-out rows of a baseline are written. `train`: where solved examples come from, those of the row's own task. */
+/**
+ * How the held-out rows of a baseline are written.
+ * @param train where solved examples come from, those of the row's own task.
+ * @param longest_label tokens of the longest label: any of them may be asked behind any row. 0 where outputs are no labels.
+ * @throws TuningError when an instruction does not fit the model.
+ */
 export function baselineSequences(
   name: BaselineName,
   job: Job,
@@ -47,17 +52,27 @@ export function baselineSequences(
   train: readonly Example[],
   limits: SequenceLimits,
   tokenizer: Tokenizer,
+  longest_label: number,
 ): readonly BuiltSequence[] {
   const build = builderFor(job, limits.kind)
   const plain = templateOf(job.verbalizer)
   // Words are no virtual tokens, and may be longer than a source: what the model has positions for is the limit.
-  const wide = { ...limits, max_source_length: Infinity, virtual_tokens: { encoder: 0, decoder: 0 } }
+  const room =
+    limits.kind === 'causal-lm' && limits.max_positions !== null
+      ? limits.max_positions - Math.max(0, longest_label - 1)
+      : Infinity
+  const wide = { ...limits, max_source_length: room, virtual_tokens: { encoder: 0, decoder: 0 } }
   if (name === 'baseline') {
     return rows.map((row) => build(row, plain, { ...limits, virtual_tokens: wide.virtual_tokens }, tokenizer, 0))
   }
   if (name === 'text_prompt') {
     const words = textPrompt(job) ?? ''
-    return rows.map((row) => build(row, (input) => `${words}\n${plain(input)}`, wide, tokenizer, 0))
+    try {
+      return rows.map((row) => build(row, (input) => `${words}\n${plain(input)}`, wide, tokenizer, 0))
+    } catch (error) {
+      if (error instanceof TuningError) throw tooManyWords(words)
+      throw error
+    }
   }
   const shots = new Map<string, readonly string[]>()
   const shotsFor = (task: string | undefined): readonly string[] => {
@@ -78,6 +93,12 @@ export function baselineSequences(
   return rows.map((row) => fitShots(shotsFor(row.task), ending, (template) => build(row, template, wide, tokenizer, 0)))
 }
 
+const tooManyWords = (words: string): TuningError =>
+  new TuningError(
+    `The instruction to compare with, ${JSON.stringify(words.slice(0, 60))}, is longer than what the model has positions for.`,
+    'Give a shorter baseline_text_prompt, or leave TEXT_PROMPT out of baselines.',
+  )
+
 function drawShots(job: Job, task: string, train: readonly Example[], kind: SequenceLimits['kind'], plain: Template): string[] {
   const random = new Random(job.seed, `few-shot ${task}`)
   return random
@@ -86,17 +107,18 @@ function drawShots(job: Job, task: string, train: readonly Example[], kind: Sequ
     .map((example) => lineOf(kind, plain, example))
 }
 
-/** With as many of the solved examples as fit without cutting the row's own input. */
+/** With as many of the solved examples as fit without cutting the row's own input, or more of its target than is cut anyway. */
 function fitShots(shots: readonly string[], ending: Template, build: (template: Template) => BuiltSequence): BuiltSequence {
+  const bare = build(ending)
   for (let used = shots.length; used > 0; used--) {
     const before = shots.slice(0, used).map((shot) => `${shot}\n`)
     try {
       const built = build((input) => `${before.join('')}${ending(input)}`)
-      if (!built.truncated_source) return built
+      if (!built.truncated_source && built.target.length === bare.target.length) return built
     } catch (error) {
       // The examples alone are longer than the model reads.
       if (!(error instanceof TuningError)) throw error
     }
   }
-  return build(ending)
+  return bare
 }

@@ -128,9 +128,11 @@ export class Session {
   async measureBaselines(): Promise<boolean> {
     const { data, job, run } = this
     if (!data.held) return true
+    const longest = (data.held.labels ?? []).reduce((most, { ids }) => Math.max(most, ids.length), 0)
     for (const name of baselinesOf(job)) {
       if (run.baselines[name]) continue
-      const sequences = baselineSequences(name, job, data.held.examples, data.train_examples, data.limits, this.options.tokenizer)
+      const { tokenizer } = this.options
+      const sequences = baselineSequences(name, job, data.held.examples, data.train_examples, data.limits, tokenizer, longest)
       const scorer = { ...this.scorer(this.gate), shapes: this.baselineShapes(sequences) }
       run.baselines[name] = await this.evaluateAs(name, NO_PROMPT, { ...data.held, sequences }, scorer)
       if (run.baselines[name] === null) return false
