@@ -1,4 +1,5 @@
 /** Everything a run decides before it touches the model: split, tasks, tokens, shapes, step counts. The preview shows the same numbers. */
+import { outputModelTypes } from '../job/check-model'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import { needOf } from './assemble'
@@ -28,7 +29,7 @@ export interface ModelShape {
 /** What a job trains on a model of this shape. */
 export function layoutOf(job: Job, model: Pick<ModelShape, 'kind' | 'hidden_size'>): PromptLayout {
   const { tuning_type, tuning_config: config } = job
-  const types = config.output_model_types ?? [model.kind === 'causal-lm' ? 'DECODER' : 'ENCODER']
+  const types = outputModelTypes(job, model.kind)
   const multitask = tuning_type === 'MULTITASK_PROMPT_TUNING'
   return {
     tuning_type,

@@ -37,6 +37,10 @@ describe('sequences of an encoder-decoder', () => {
     expect([textOf(built.encoder ?? []), textOf(built.target)]).toEqual(['ab', 'no<1>'])
   })
 
+  test('spaces before an answer go: they part it from a source that the decoder does not read', () => {
+    expect(textOf(build('ab', '  no way').target)).toBe('no w<1>')
+  })
+
   test('special tokens in front of a target are said, too', () => {
     const bart: Tokenizer = {
       ...t5,
