@@ -106,13 +106,13 @@ function fewShotSequences(inputs: BaselineInputs, plain: Template): readonly Bui
   const ending = limits.kind === 'causal-lm' ? plain : (input: string): string => withSign(plain(input))
   const own = limits.max_source_length
   return rows.map((row) => {
-    // With as many of them as fit without cutting the row's own input.
+    // With as many of them as fit without cutting the row's own input or answer.
     for (const { before, tokens } of shotsFor(row.task ?? '')) {
       const most = mostTokens(inputs, Math.min(own + tokens, longestWithWords(inputs)))
       if (tokens >= most) continue
       try {
         const built = build(row, (input) => `${before}${ending(input)}`, most)
-        if (!built.truncated_source) return built
+        if (!built.truncated_source && !built.truncated_target) return built
       } catch (error) {
         // Examples and template alone are longer than that.
         if (!(error instanceof TuningError)) throw error
