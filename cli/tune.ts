@@ -15,6 +15,7 @@ import type { Evaluation, PromptSummary, TuneReport } from '../src/library/promp
 import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
 import { InvalidJob, readWork, type Work } from './read-job'
+import { taskFolders } from './task-folders'
 
 const USAGE = 'usage: npm run tune -- JOB.json [--out DIR] [--device auto|webgpu|wasm|cpu] [--bake] [--caikit] [--check]'
 
@@ -33,12 +34,12 @@ async function run(work: Work, out: string, more: readonly ExportFormat[]): Prom
     const { train, validation } = work
     const { prompt, report } = await headless.request('tune', { job, name, train, validation })
     made.push(prompt.id)
+    writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, job: work.file.job }, null, 1))
     const flat: readonly ExportFormat[] = prompt.multitask ? ['peft_flat'] : []
     const formats: readonly ExportFormat[] = ['peft', ...flat, ...more]
     for (const format of formats) {
       for (const notice of await exportAll(headless, prompt, format, out)) line.note(notice)
     }
-    writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, job: work.file.job }, null, 1))
     line.end()
     console.log(summary(prompt, report, out))
   } finally {
@@ -72,11 +73,13 @@ async function exportAll(
   out: string,
 ): Promise<readonly string[]> {
   const names = prompt.multitask?.task_names ?? []
-  const tasks = OF_ONE_TASK.includes(format) && names.length > 1 ? names : [null]
+  const each = taskFolders(names)
+  const parts =
+    OF_ONE_TASK.includes(format) && names.length > 1
+      ? names.map((task, index) => ({ task, folder: `${FOLDERS[format]}-${each[index] ?? index}` }))
+      : [{ task: null, folder: format === 'peft_flat' ? `${FOLDERS[format]}-flat` : FOLDERS[format] }]
   const notices = new Set<string>()
-  for (const task of tasks) {
-    const single = format === 'peft_flat' ? `${FOLDERS[format]}-flat` : FOLDERS[format]
-    const folder = task === null ? single : `${FOLDERS[format]}-${task.replace(/[^\p{L}\p{N}_.-]+/gu, '-')}`
+  for (const { task, folder } of parts) {
     for (const notice of await headless.exportTo({ prompt: prompt.id, format, task }, join(out, folder))) notices.add(notice)
   }
   return [...notices]

@@ -192,9 +192,11 @@ function partsOf(
   return usable ? parts : plainParts(kind, tuning_type, submodules)
 }
 
+/** Tasks are asked for by name: two of one name would be one. */
 function taskNames(stored: Safetensors, num_tasks: number): readonly string[] {
   const names = metadataList(stored, METADATA.task_names)
-  return names?.length === num_tasks ? names : defaultTaskNames(num_tasks)
+  const usable = names?.length === num_tasks && new Set(names).size === num_tasks
+  return usable ? names : defaultTaskNames(num_tasks)
 }
 
 /**

@@ -274,6 +274,11 @@ describe('readPeftAdapter', () => {
     )
   })
 
+  it('gives tasks of one name names of their own', () => {
+    const files = asMap(writePeftAdapter({ ...multitask, task_names: ['a', 'a', 'b'] }, about))
+    expect(readPeftAdapter(files).prompt).toMatchObject({ task_names: ['0', '1', '2'] })
+  })
+
   it('survives damage to either file', () => {
     const files = asMap(writePeftAdapter(multitask, about))
     fc.assert(

@@ -65,6 +65,9 @@ describe('checkJob', () => {
     expect(problems.train).toMatch(/job file/)
     expect(problems['tuning_config.random_scales']).toMatch(/tuning_config\.random_scale$/)
     expect(problems['tuning_config.seed']).toMatch(/outside/)
+    const typos = problemsOf({ base_model: 'm', num_virtual_token: 8, tuning_config: { batchsize: 4 } })
+    expect(typos.num_virtual_token).toBe('no such field; the nearest is tuning_config.num_virtual_tokens')
+    expect(typos['tuning_config.batchsize']).toBe('no such field; the nearest is batch_size, outside tuning_config')
     expect(problemsOf({ base_model: 'm', tuning_config: { prompt_tuning_init: 'TEXT' } })).toEqual({
       'tuning_config.prompt_tuning_init': 'no such field; it is called tuning_config.prompt_tuning_init_method here',
     })

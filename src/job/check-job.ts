@@ -53,7 +53,14 @@ function unknownKey(key: string, prefix: string, known: readonly string[]): stri
   if (prefix !== '' && JOB_KEYS.includes(key)) return `belongs outside tuning_config: write ${key} beside it`
   const here = OTHER_NAMES.get(key)
   if (here !== undefined) return `no such field; it is called ${here} here`
-  return `no such field; the nearest is ${prefix}${nearest(key, prefix === '' ? [...known, ...DATA_KEYS] : known)}`
+  return `no such field; the nearest is ${nearestPlace(key, prefix, known)}`
+}
+
+/** The nearest key in the same object (the first of equals), or in the other one. */
+function nearestPlace(key: string, prefix: string, known: readonly string[]): string {
+  const found = nearest(key, prefix === '' ? [...known, ...DATA_KEYS, ...TUNING_CONFIG_KEYS] : [...known, ...JOB_KEYS])
+  if (prefix === '') return TUNING_CONFIG_KEYS.includes(found) ? `tuning_config.${found}` : found
+  return known.includes(found) ? prefix + found : `${found}, outside tuning_config`
 }
 
 /** Copies the known keys of `from`; unknown ones become problems that name the nearest known key. */

@@ -52,8 +52,15 @@ describe('what the form shows', () => {
     expect(shown(exact)).toEqual(
       expect.arrayContaining(['num_tasks', 'num_ranks', 'prompt_tuning_init_source_model', 'prompt_tuning_init_task']),
     )
+    // A plain prompt may start from one task of a multitask one.
+    expect(shown({ [METHOD]: 'SOURCE_PROMPT' })).toContain('prompt_tuning_init_task')
     // Both conditions, not one of them.
-    expect(shown({ ...exact, tuning_type: 'PROMPT_TUNING' })).not.toContain('prompt_tuning_init_task')
+    const both = [
+      { path: 'a', values: ['1'] },
+      { path: 'b', values: ['1'] },
+    ]
+    expect(isShown({ shown_when: both }, () => 1)).toBe(true)
+    expect(isShown({ shown_when: both }, (path) => (path === 'a' ? 1 : 2))).toBe(false)
     // A condition on a list holds for any of its items.
     expect(plain).toEqual(expect.arrayContaining(['few_shot_examples', 'baseline_text_prompt']))
     expect(shown({ baselines: ['UNTUNED', 'FEW_SHOT'] })).toContain('few_shot_examples')

@@ -43,6 +43,14 @@ describe('problems', () => {
       )
     expect(check(MULTITASK, { num_tasks: 2 }).problems).toEqual([])
   })
+  test('a source of several tasks may be started from by one of them', () => {
+    expect(check({}, from('SOURCE_PROMPT', { prompt_tuning_init_task: 1 })).notices).toEqual([])
+  })
+  test('a prompt whose factors would fill the memory', () => {
+    const large = { num_tasks: 1000, num_ranks: 1000, num_virtual_tokens: 10_000 }
+    expect(check(MULTITASK, large).problems).toEqual(one(/^tuning_config.num_tasks: 1000 x 1000 ranks x .* at most 10000000$/))
+    expect(check(MULTITASK, { ...large, num_ranks: 1, num_virtual_tokens: 1000 }).problems).toEqual([])
+  })
   test('several tasks contradict PROMPT_TUNING', () => {
     expect(check({}, { num_tasks: 3 }).problems).toEqual(one(/^tuning_config.num_tasks: 3 .*PROMPT_TUNING.*give 1, or/))
   })
@@ -104,6 +112,13 @@ describe('notices', () => {
     ['more ranks than tokens', MULTITASK, { num_ranks: 9, num_virtual_tokens: 8 }, /num_ranks 9 is more than the 8/],
     ['a source task', MULTITASK, from('AVERAGE_SOURCE', { prompt_tuning_init_task: 1 }), /init_task is ignored/],
     ['a scale', {}, { prompt_tuning_init_method: 'SAMPLE_VOCAB', random_scale: 'unit' }, /random_scale is ignored/],
+    [
+      'a small start',
+      MULTITASK,
+      { prompt_tuning_init_method: 'TEXT', prompt_tuning_init_text: 'x', random_scale: 'unit' },
+      /2,500/,
+    ],
+    ['a scale of nothing drawn', MULTITASK, from('AVERAGE_SOURCE', { random_scale: 'unit' }), /random_scale is ignored/],
     ['a text for no comparison', { baselines: [], baseline_text_prompt: 'x' }, {}, /baseline_text_prompt is ignored/],
     ['a text', { baselines: [] }, { prompt_tuning_init_text: 'x' }, /init_text is ignored.*not "TEXT"\.$/],
     ['a text that is compared with', {}, { prompt_tuning_init_text: 'x' }, /init_text is ignored.*comparison/],

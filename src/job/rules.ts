@@ -29,6 +29,9 @@ const TOKENS = 'tuning_config.num_virtual_tokens'
 const TASKS = 'tuning_config.num_tasks'
 const RANKS = 'tuning_config.num_ranks'
 
+/** Numbers in prefix_task_cols; beside them the optimizer's, the gradient's and the best prompt's copies. */
+const MOST_FACTORS = 10_000_000
+
 const isSource = (method: string): boolean => SOURCE_METHODS.some((one) => one === method)
 
 /** Why a name could lead out of the library it is looked up in, or null. */
@@ -151,18 +154,36 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    // Its tensors alone would be gigabytes, which no hint about batch sizes would cure.
+    reads: ['tuning_type', TASKS, RANKS, TOKENS],
+    check: ({ tuning_type, tuning_config: { num_tasks, num_ranks, num_virtual_tokens } }, say) => {
+      const factors = num_tasks * num_ranks * num_virtual_tokens
+      if (tuning_type === 'MULTITASK_PROMPT_TUNING' && factors > MOST_FACTORS)
+        say.problem(
+          TASKS,
+          `${num_tasks} x ${num_ranks} ranks x ${num_virtual_tokens} virtual tokens are ${factors} numbers of the tasks alone; give values whose product is at most ${MOST_FACTORS}`,
+        )
+    },
+  },
+  {
     reads: [METHOD, TASK],
     check: ({ tuning_config: { prompt_tuning_init_method: method, prompt_tuning_init_task: task } }, say) => {
-      if (method !== 'EXACT_SOURCE_TASK' && task !== 0)
-        say.notice(`${TASK} is ignored: prompt_tuning_init_method is "${method}", not "EXACT_SOURCE_TASK".`)
+      if (method !== 'EXACT_SOURCE_TASK' && method !== 'SOURCE_PROMPT' && task !== 0)
+        say.notice(`${TASK} is ignored: prompt_tuning_init_method "${method}" takes no single task of a source prompt.`)
     },
   },
   {
     // The caikit preset sets the scale itself, so with it nobody asked for one.
-    reads: [METHOD, SCALE, 'preset'],
-    check: ({ preset, tuning_config: { prompt_tuning_init_method: method, random_scale } }, say) => {
-      if (method !== 'RANDOM' && random_scale !== 'embedding' && preset === null)
-        say.notice(`${SCALE} is ignored: prompt_tuning_init_method is "${method}", not "RANDOM".`)
+    reads: ['tuning_type', METHOD, SCALE, 'preset'],
+    check: ({ tuning_type, preset, tuning_config: { prompt_tuning_init_method: method, random_scale } }, say) => {
+      if (random_scale === 'embedding') return
+      // Unless they are a source's, multitask tuning draws the tasks' factors by it.
+      if (tuning_type === 'MULTITASK_PROMPT_TUNING' && method !== 'AVERAGE_SOURCE' && method !== 'EXACT_SOURCE_TASK')
+        say.notice(
+          `${SCALE} "${random_scale}" draws the tasks' factors as PEFT does: the prompt starts about 2,500 times smaller than its rows. "embedding" starts it at their size.`,
+        )
+      else if (method !== 'RANDOM' && preset === null)
+        say.notice(`${SCALE} is ignored: with prompt_tuning_init_method "${method}" no numbers are drawn.`)
     },
   },
   {

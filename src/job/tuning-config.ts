@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { choice, integer, optionalChoices, promptName, text } from './field'
 import type { Condition } from './field'
 
-/** Tasks and ranks multiply the size of a prompt. Far more than anyone uses, few enough that it still fits in memory. */
+/** Tasks and ranks multiply the size of a prompt. Far more than anyone uses; what all of them together may be is in rules.ts. */
 const SEVERAL = 1000
 
 /** The ways to start from a prompt of the library. All but the first are of multitask tuning. */
@@ -64,15 +64,15 @@ export const TuningConfigSchema = v.object({
     { min: 0, max: SEVERAL - 1 },
     {
       label: 'Source task',
-      help: 'Which task of the source prompt EXACT_SOURCE_TASK starts from; the first is 0.',
+      help: 'Which task of a multitask source prompt EXACT_SOURCE_TASK and SOURCE_PROMPT start from; the first is 0.',
       group: 'prompt',
       level: 'basic',
-      shown_when: [multitask, startsFrom('EXACT_SOURCE_TASK')],
+      shown_when: [startsFrom('EXACT_SOURCE_TASK', 'SOURCE_PROMPT')],
     },
   ),
   random_scale: choice(['embedding', 'unit'], 'embedding', {
     label: 'Random scale',
-    help: "How far RANDOM numbers spread: like the model's own embeddings, or with standard deviation 1 as PEFT draws them (often far too wide).",
+    help: "How far RANDOM numbers spread: like the model's own embeddings, or with standard deviation 1 as PEFT draws them (often far too wide). Multitask: unit also draws the tasks' factors as PEFT does, so that a prompt starts about 2,500 times too small, whatever it starts from; with embedding the factors start near 1 and the prompt as it is meant.",
     group: 'prompt',
     level: 'advanced',
     shown_when: [startsFrom('RANDOM')],

@@ -77,6 +77,49 @@ describe('the prompt library', () => {
     expect(await library.list()).toEqual([])
   })
 
+  test('keeps multitask prompts of both stacks, and holds their factors to the sizes they say', async () => {
+    const library = new PromptLibrary(new MemoryStore(), () => undefined)
+    // Two tasks of rank 2 over 2 x 2 rows of 3 numbers.
+    const multitask: Partial<PromptRecord> = {
+      output_model_types: ['ENCODER', 'DECODER'],
+      multitask: { num_tasks: 2, num_ranks: 2, task_names: ['a', 'b'] },
+      rows: new Float32Array(12).fill(1),
+      prefix_task_cols: new Float32Array(16).fill(2),
+      prefix_task_rows: new Float32Array(12).fill(3),
+    }
+    await library.save(prompt('m', multitask))
+    expect(await library.get('m')).toEqual(prompt('m', multitask))
+    const [summary] = await library.list()
+    expect(summary).toMatchObject({ multitask: multitask.multitask, output_model_types: ['ENCODER', 'DECODER'] })
+    for (const tensor of ['rows', 'prefix_task_cols', 'prefix_task_rows'] as const) {
+      expect(summary).not.toHaveProperty(tensor)
+      const damaged = [new Float32Array(7), Float32Array.from(multitask[tensor] ?? [], (x, i) => (i === 5 ? Infinity : x))]
+      for (const values of damaged)
+        await expect(library.save(prompt('x', { ...multitask, [tensor]: values }))).rejects.toThrow(new RegExp(`${tensor}: `))
+    }
+    const nameless = { ...multitask, multitask: { num_tasks: 2, num_ranks: 2, task_names: ['a'] } }
+    await expect(library.save(prompt('x', nameless))).rejects.toThrow(/multitask: Expected a name for every task/)
+    const plain = { prefix_task_cols: new Float32Array(4) }
+    await expect(library.save(prompt('x', plain))).rejects.toThrow(/prefix_task_cols: /)
+    await expect(library.save(prompt('x', { output_model_types: [] }))).rejects.toThrow(/output_model_types: /)
+  })
+
+  test('a record made before there were encoders, tasks and more measures is read as what it was', async () => {
+    const store = new MemoryStore()
+    const measured = { loss: 0.5, exact_match: 1, label_accuracy: null }
+    const evaluation = { metrics: measured, predictions: [{ input: 'a', expected: 'b', predicted: 'b', exact: true }] }
+    const { output_model_types, multitask, prefix_task_cols, prefix_task_rows, ...old } = prompt('a')
+    const { text_prompt, few_shot, ...oldReport } = report
+    await store.set('a', { ...old, report: { ...oldReport, baseline: evaluation } })
+    const metrics = { ...measured, perplexity: Math.exp(0.5), macro_f1: null, rouge_l: null, token_f1: null }
+    const baseline = { metrics, predictions: [{ ...evaluation.predictions[0], task: null }], tasks: [] }
+    expect(await new PromptLibrary(store, () => undefined).get('a')).toEqual({
+      ...old,
+      ...{ output_model_types, multitask, prefix_task_cols, prefix_task_rows },
+      report: { ...oldReport, baseline, text_prompt, few_shot },
+    })
+  })
+
   test('whatever lies in the store, the good records are listed and the rest noticed once', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -250,6 +250,30 @@ test('split: by seed, same inputs together, neither side empty', () => {
   expect(splitExamples(rows, 0.2, 1)).not.toEqual(splitExamples(rows, 0.2, 2))
 })
 
+test('split: of every task, and no task loses its last training row', () => {
+  const example = fc.record({
+    input: fc.constantFrom(...'abcdefghij'),
+    output: fc.constant('x'),
+    task: fc.constantFrom('p', 'q', 'r'),
+  })
+  fc.assert(
+    fc.property(fc.array(example, { maxLength: 40 }), fc.double({ min: 0.01, max: 0.9, noNaN: true }), (examples, fraction) => {
+      const { train, validation } = splitExamples(examples, fraction, 7)
+      expect(train.length + validation.length).toBe(examples.length)
+      const held = new Set(validation.map(({ input }) => input))
+      expect(train.some(({ input }) => held.has(input))).toBe(false)
+      expect(new Set(train.map(({ task }) => task))).toEqual(new Set(examples.map(({ task }) => task)))
+    }),
+  )
+  // A rare task beside a large one: by chance alone most draws hold out none of it, or all of it.
+  const rows = Array.from({ length: 102 }, (_, i) => ({ input: `${i}`, output: '', task: i < 100 ? 'large' : 'rare' }))
+  for (let seed = 0; seed < 20; seed++) {
+    const { validation } = splitExamples(rows, 0.2, seed)
+    expect(validation.filter(({ task }) => task === 'large')).toHaveLength(20)
+    expect(validation.filter(({ task }) => task === 'rare')).toHaveLength(1)
+  }
+})
+
 test('preview counts what the run will do', () => {
   const examples = Array.from({ length: 25 }, (_, i) => ({
     input: `question ${i}`,

@@ -95,7 +95,7 @@ function metricsOf(rows: readonly RowResult[], decoded: boolean): Metrics {
   const classes =
     labels.length === rows.length
       ? classificationReport(
-          rows.map(({ expected }) => expected),
+          rows.map(({ expected }) => expected.trim()),
           labels,
         )
       : null

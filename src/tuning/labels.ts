@@ -4,13 +4,17 @@
  */
 import { teacherForced } from './assemble'
 import { metricsFitting } from './metrics'
+import { MOST_LABELS } from './metrics/fitting'
 import { scoreRows } from './score'
 import type { RowScores, Scorer } from './score'
 import type { BuiltSequence } from './sequences'
 import type { Prompts } from './soft-prompt'
 
-/** The distinct labels: each its text, and the tokens to say, EOS included. */
+/** The distinct labels: each its text without blanks around it, and the tokens to say, EOS included. No two have the same tokens. */
 export type LabelSet = readonly { readonly text: string; readonly ids: readonly number[] }[]
+
+/** Every label costs slots, and one text may be there in several spellings (blanks around it make other tokens). */
+const MOST_SPELLINGS = 4 * MOST_LABELS
 
 /**
  * The labels of a data set, or null when its outputs are not few distinct labels (see metricsFitting), or one was cut short.
@@ -24,12 +28,17 @@ export function labelSet(
   max_positions: number | null,
 ): LabelSet | null {
   if (metricsFitting(outputs) !== 'labels' || sequences.some(({ truncated_target }) => truncated_target)) return null
-  const labels = new Map(sequences.map(({ target }, index) => [outputs[index] ?? '', target]))
+  const labels = new Map<string, LabelSet[number]>()
+  sequences.forEach(({ target }, index) => labels.set(target.join(), { text: (outputs[index] ?? '').trim(), ids: target }))
+  if (labels.size > MOST_SPELLINGS) return null
   const longestSource = sequences.reduce((most, { source }) => Math.max(most, source.length), 0)
-  const longest = Math.max(...[...labels.values()].map((label) => label.length))
+  const longest = longestOf([...labels.values()])
   const fits = max_positions === null || tokens + longestSource + longest - 1 <= max_positions
-  return fits ? [...labels].map(([text, ids]) => ({ text, ids })) : null
+  return fits ? [...labels.values()] : null
 }
+
+/** Tokens of the longest label. */
+export const longestOf = (labels: LabelSet): number => labels.reduce((most, { ids }) => Math.max(most, ids.length), 0)
 
 const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((id, i) => id === b[i])
 const total = (values: Float32Array, slots: number): number => values.subarray(0, slots).reduce((sum, x) => sum + x, 0)

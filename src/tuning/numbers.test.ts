@@ -1,12 +1,9 @@
-/** The parts of the loop that are arithmetic: random numbers, AdamW, schedules, learning rate, initial prompts. */
+/** The parts of the loop that are arithmetic: random numbers, AdamW, schedules, learning rate. */
 import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as v from 'valibot'
-import { AnalyticModel } from '../../test/support/analytic-model'
-import { charTokenizer, CHAR_VOCAB } from '../../test/support/char-tokenizer'
-import { jobOf, layoutOf } from '../../test/support/tuning'
-import { initialParameters, tiled } from './initialize'
+import { jobOf } from '../../test/support/tuning'
 import { resolveLearningRate } from './learning-rate'
 import { adamWOptions, adamWStep, clipGradient, newAdamWState, norm } from './optimizer'
 import { Random } from './random'
@@ -144,39 +141,4 @@ test('automatic learning rate follows the spread of the embeddings', () => {
     reason: expect.stringMatching(/15 times/) as string,
   })
   for (const std of [0, NaN, Infinity]) expect(() => resolveLearningRate('auto', std)).toThrow(/spread/)
-})
-
-describe('initial prompt', () => {
-  const model = new AnalyticModel({ vocab_size: CHAR_VOCAB, hidden_size: 64, embedding_std: 0.1 })
-  const make = (tuning_config: object, seed = 73, tokenizer = charTokenizer()) =>
-    initialParameters(jobOf({ seed }, { num_virtual_tokens: 7, ...tuning_config }), {
-      layout: layoutOf(7, 64),
-      model,
-      tokenizer,
-      outputs: [],
-      source: null,
-    })
-  const std = (rows: Float32Array) => norm(rows) / Math.sqrt(rows.length)
-
-  test('RANDOM at both scales, by seed', () => {
-    // 448 numbers: a standard error of 3.3 %.
-    expect(Math.abs(std(make({ random_scale: 'unit' })) - 1)).toBeLessThan(0.14)
-    expect(Math.abs(std(make({})) - 0.1)).toBeLessThan(0.014)
-    expect(make({})).toEqual(make({}))
-    expect(make({})).not.toEqual(make({}, 74))
-  })
-  test('TEXT is tiled or cut, special tokens included', () => {
-    const text = { prompt_tuning_init_method: 'TEXT', prompt_tuning_init_text: 'abc' }
-    expect(make(text)).toEqual(model.embed(charTokenizer().encode('abcabca', { add_special_tokens: false })))
-    const abc = charTokenizer().encode('abc', { add_special_tokens: false })
-    expect(make(text, 73, charTokenizer(true))).toEqual(model.embed([0, ...abc, 0, ...abc].slice(0, 7)))
-    expect(tiled([1, 2, 3], 2)).toEqual([1, 2])
-    const none = { ...charTokenizer(), encode: () => [] }
-    expect(() => make(text, 1, none)).toThrow(/no tokens/)
-  })
-  test('SAMPLE_VOCAB rows are rows of the table', () => {
-    const rows = make({ prompt_tuning_init_method: 'SAMPLE_VOCAB' })
-    const all = Array.from({ length: CHAR_VOCAB }, (_, id) => [...model.embed([id])].join())
-    for (let row = 0; row < 7; row++) expect(all).toContain([...rows.subarray(row * 64, (row + 1) * 64)].join())
-  })
 })

@@ -19,7 +19,7 @@ import { evaluate, measure } from './evaluate'
 import type { HeldOut } from './evaluate'
 import { initialParameters } from './initialize'
 import type { SourcePrompt } from './initialize'
-import { firstTokens } from './labels'
+import { firstTokens, longestOf } from './labels'
 import { resolveLearningRate } from './learning-rate'
 import type { LearningRate } from './learning-rate'
 import { Meter } from './meter'
@@ -120,22 +120,39 @@ export class Session {
       train_rows: data.train.length,
       validation_rows: data.held?.sequences.length ?? 0,
       truncated: rows.filter((row) => row.truncated_source || row.truncated_target).length,
-      notices: data.notices,
+      notices: [...data.notices, ...this.baselineNotices()],
     })
   }
 
   /** The untuned model, without virtual tokens: reading the verbalized input, or with words in front of it. False: cancelled. */
   async measureBaselines(): Promise<boolean> {
-    const { data, job, run } = this
+    const { data, run } = this
     if (!data.held) return true
-    for (const name of baselinesOf(job)) {
+    for (const name of baselinesOf(this.job)) {
       if (run.baselines[name]) continue
-      const sequences = baselineSequences(name, job, data.held.examples, data.train_examples, data.limits, this.options.tokenizer)
+      const sequences = this.baselineRows(name, data.held)
+      if (sequences === null) continue
       const scorer = { ...this.scorer(this.gate), shapes: this.baselineShapes(sequences) }
       run.baselines[name] = await this.evaluateAs(name, NO_PROMPT, { ...data.held, sequences }, scorer)
       if (run.baselines[name] === null) return false
     }
     return true
+  }
+
+  private baselineRows(name: BaselineName, { examples: rows, labels }: HeldOut): readonly BuiltSequence[] | null {
+    const { data, job } = this
+    const { train_examples: train, limits } = data
+    const longest_label = labels ? longestOf(labels) : 1
+    return baselineSequences(name, { job, rows, train, limits, tokenizer: this.options.tokenizer, longest_label })
+  }
+
+  /** What is said at the start besides the data's own notices. */
+  private baselineNotices(): readonly string[] {
+    const { held } = this.data
+    const one = held && { ...held, examples: held.examples.slice(0, 1) }
+    const wanted = one !== null && baselinesOf(this.job).includes('text_prompt')
+    if (!wanted || this.baselineRows('text_prompt', one) !== null) return []
+    return ['The instruction to compare with is too long for the model to read before an input; that comparison is left out.']
   }
 
   /** Words in front make rows longer than those trained on. */

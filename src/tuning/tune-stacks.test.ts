@@ -144,6 +144,9 @@ describe('an encoder-decoder', () => {
 describe('several tasks', () => {
   const two = (more: object = {}, config: object = {}) => jobOf({ ...MULTITASK, ...more }, { num_tasks: 2, ...config })
 
+  /** The loss of who tosses a coin for the answer, and knows that EOS follows. */
+  const COIN = Math.LN2 / 2
+
   test.each([1, 2])('opposite answers to the same inputs are learned, rank %i', async (num_ranks) => {
     const job = two({}, { num_ranks, output_model_types: ['ENCODER', 'DECODER'] })
     const { layout, parameters, task_names, report } = await tune(options({ job, train: opposites }))
@@ -151,15 +154,17 @@ describe('several tasks', () => {
     expect(layout).toMatchObject({ num_tasks: 2, num_ranks, stacks: ['encoder', 'decoder'] })
     expect(task_names).toEqual(['flipped', 'plain'])
     expect(report.tuned?.metrics).toMatchObject({ exact_match: 1, label_accuracy: 1 })
+    expect(report.epochs.at(-1)?.train_loss).toBeLessThan(COIN)
     expect(report.tuned?.tasks.map(({ task, metrics }) => [task, metrics.exact_match])).toEqual([
       ['flipped', 1],
       ['plain', 1],
     ])
   })
 
-  test('one prompt for both can not', async () => {
+  test('one prompt for both knows no better than a coin', async () => {
     const job = jobOf({}, { output_model_types: ['ENCODER', 'DECODER'] })
     const { report } = await tune(options({ job, train: opposites }))
+    expect(report.epochs.at(-1)?.train_loss).toBeGreaterThan(COIN)
     // Of two rows with one input it can get one.
     expect(report.tuned?.metrics.exact_match).toBeLessThanOrEqual(0.5)
     expect(report.tuned?.tasks).toHaveLength(2)

@@ -232,6 +232,21 @@ describe('evaluation', () => {
     expect(labelsOf(examples.slice(0, 5))).toBeNull()
     expect(labelsOf(examples.map((row, i) => ({ ...row, output: `${i}` })))).toBeNull()
     expect(labelsOf(examples.map((row) => ({ ...row, output: 'x' })))).toBeNull()
+    // A blank in front of some outputs makes other tokens of the same labels; with a tokenizer that drops it, the same.
+    const blank = examples.map((row, i) => (i % 4 === 0 ? { ...row, output: ` ${row.output}` } : row))
+    const texts = (labelsOf(blank) ?? []).map(({ text }) => text)
+    expect(texts.length).toBeGreaterThan(2)
+    expect(new Set(texts)).toEqual(new Set(examples.map(({ output }) => output)))
+    const trimming: typeof tokenizer = { ...tokenizer, encode: (text, o) => tokenizer.encode(text.trim(), o) }
+    const { train } = prepare(job, SHAPE, trimming, blank, [])
+    expect(
+      labelSet(
+        train,
+        blank.map(({ output }) => output),
+        N,
+        null,
+      ),
+    ).toHaveLength(2)
   })
 })
 

@@ -152,7 +152,7 @@ describe('npm run tune', () => {
 
     const missing = await npmRun('tune', writeJob('missing.json', { ...JOB, train: 'nowhere.csv' }), '--out', here('missing'))
     expect(missing.status).toBe(2)
-    expect(missing.stderr).toMatch(/^train: "nowhere\.csv": can't be read \(ENOENT\)$/m)
+    expect(missing.stderr).toMatch(/^train: "nowhere\.csv" does not exist$/m)
     expect(readdirSync(folder)).not.toContain('missing')
   })
 })

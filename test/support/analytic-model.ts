@@ -34,9 +34,9 @@ export class AnalyticModel implements FrozenModel {
   }
 
   lossAndGradient(batch: TokenBatch, { decoder: gradient_length }: GradientLengths): Promise<LossAndGradient> {
-    const { batch_size: B, label_length: L, sequence_length: S } = batch
+    const { batch_size: B, label_length: L } = batch
     const H = this.hidden_size
-    this.calls.push(`gradient ${B},${S},${L}`)
+    this.record('gradient', batch)
     const d = new Float64Array(B * gradient_length * H)
     let loss = 0
     for (let slot = 0; slot < B * L; slot++) {
@@ -56,8 +56,8 @@ export class AnalyticModel implements FrozenModel {
   }
 
   score(batch: TokenBatch): Promise<Scores> {
-    const { batch_size: B, label_length: L, sequence_length: S } = batch
-    this.calls.push(`score ${B},${S},${L}`)
+    const { batch_size: B, label_length: L } = batch
+    this.record('score', batch)
     const log_probabilities = new Float32Array(B * L)
     const greedy_ids = new Int32Array(B * L)
     for (let slot = 0; slot < B * L; slot++) {
@@ -75,6 +75,11 @@ export class AnalyticModel implements FrozenModel {
 
   dispose(): Promise<void> {
     return Promise.resolve()
+  }
+
+  private record(what: string, { batch_size, sequence_length, label_length }: TokenBatch): void {
+    this.calls.push(`${what} ${batch_size},${sequence_length},${label_length}`)
+    if (sequence_length > (this.max_positions ?? Infinity)) throw new RangeError(`${sequence_length} positions`)
   }
 
   private at({ inputs_embeds, attention_mask, sequence_length: S }: TokenBatch, b: number, p: number) {

@@ -109,7 +109,10 @@ export class AnalyticSeq2Seq implements FrozenModel {
   }
 
   private record(what: string, { batch_size, sequence_length, label_length, encoder }: TokenBatch): void {
-    this.calls.push(`${what} ${batch_size},${sequence_length},${label_length},${encoder?.sequence_length ?? 0}`)
+    const E = encoder?.sequence_length ?? 0
+    this.calls.push(`${what} ${batch_size},${sequence_length},${label_length},${E}`)
+    if (Math.max(sequence_length, E) > (this.max_positions ?? Infinity))
+      throw new RangeError(`${sequence_length}, ${E} positions`)
   }
 
   /** What the decoder reads, wherever it comes from. */

@@ -3,67 +3,13 @@
  * model. Only generate() is missing: transformers.js needs a browser for it (test/browser/worker.test.ts).
  */
 import { readFile } from 'node:fs/promises'
-import * as ort from 'onnxruntime-web/webgpu'
 import * as v from 'valibot'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { RequestFailed, TunerClient, type WorkerPort } from '../../src/client'
-import { MemoryStore, type KeyValueStore } from '../../src/library/store'
-import type { Failure, Progress } from '../../src/protocol'
-import { Tuner } from '../../workers/session/tuner'
-
-ort.env.wasm.numThreads = 1
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { KeyValueStore } from '../../src/library/store'
+import type { Progress } from '../../src/protocol'
+import { failure, ROOT, startWorker } from '../support/worker-session'
 
 const MODEL = 'promptlathe/tiny-causal'
-const ROOT = new URL('../../public/', import.meta.url)
-
-const fetchPublic: typeof fetch = async (input, init) => {
-  const url = input instanceof Request ? input.url : String(input)
-  if (!url.startsWith('/models/')) throw new TypeError('fetch failed')
-  const bytes = await readFile(new URL(`.${url}`, ROOT)).catch(() => null)
-  if (!bytes) return new Response(null, { status: 404 })
-  const headers = { 'content-length': String(bytes.length) }
-  return new Response(init?.method === 'HEAD' ? null : new Uint8Array(bytes), { headers })
-}
-
-const ports: MessagePort[] = []
-afterEach(() => ports.splice(0).forEach((port) => port.close()))
-
-/** A worker of our own: the two ends of a channel, with everything cloned on the way. */
-function startWorker(stores: Map<string, KeyValueStore>): TunerClient {
-  const { port1, port2 } = new MessageChannel()
-  ports.push(port1, port2)
-  const tuner = new Tuner({
-    ort,
-    fetch: fetchPublic,
-    models_path: '/models/',
-    openStore: (name) => {
-      const store = stores.get(name) ?? new MemoryStore()
-      stores.set(name, store)
-      return store
-    },
-    storage: null,
-    locks: null,
-    post: (event) => port2.postMessage(event),
-  })
-  port2.onmessage = (message: MessageEvent<unknown>) => void tuner.receive(message.data)
-  const port: WorkerPort = {
-    postMessage: (message) => port1.postMessage(message),
-    addEventListener: (type: string, listener: (event: never) => void) => {
-      if (type === 'message') port1.onmessage = listener as (event: MessageEvent) => void
-    },
-    terminate: () => port1.close(),
-  }
-  return new TunerClient(port)
-}
-
-async function failure(promise: Promise<unknown>): Promise<Failure> {
-  const error: unknown = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof RequestFailed)) throw new Error(`expected a RequestFailed, got ${String(error)}`)
-  return error.failure
-}
 
 /** The first rows of a sample task. */
 const SampleSchema = v.object({ examples: v.array(v.object({ input: v.string(), output: v.string() })) })

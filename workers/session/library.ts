@@ -1,11 +1,11 @@
 /** Prompts coming into the library (PEFT adapters, .pt files) and leaving it for good; taking them away as files is exports.ts. */
 import { readTorchPrompt } from '../../src/formats/caikit'
-import { readPeftAdapter } from '../../src/formats/peft-read'
+import { readPeftAdapter, type Expected } from '../../src/formats/peft-read'
 import type { PromptSummary } from '../../src/library/prompt-record'
 import { newId } from '../../src/library/prompts'
 import type { Commands } from '../../src/protocol'
 import { CommandError } from './failures'
-import { baseModelRef, type Models } from './models'
+import { baseModelRef, type Models, type ReadyModel } from './models'
 import { fieldsOfTensors } from './prompt-tensors'
 import type { Report, Services } from './services'
 
@@ -38,7 +38,7 @@ export async function importPrompt(
     [...bytes.keys()].some((path) => path.endsWith('.pt')) && ![...bytes.keys()].some((path) => path.endsWith('.json'))
   const { prompt, notices } = isTorch
     ? { prompt: readTorchPrompt(bytes, expected), notices: [] }
-    : readPeftAdapter(bytes, expected)
+    : readAdapter(bytes, expected, model)
   for (const notice of notices) services.inform(notice)
   return services.prompts.save({
     id: newId(),
@@ -50,6 +50,14 @@ export async function importPrompt(
     ...fieldsOfTensors(prompt),
     report: null,
   })
+}
+
+/** An adapter, and what has to be known of it. Models have several ids, so that another one is no reason to refuse it. */
+function readAdapter(bytes: ReadonlyMap<string, Uint8Array>, expected: Required<Expected>, { loaded }: ReadyModel) {
+  const { prompt, notices, base_model } = readPeftAdapter(bytes, expected)
+  if (base_model === null || base_model === loaded.id) return { prompt, notices }
+  const other = `The adapter says it is for ${base_model.slice(0, 200)}; it will be used with ${loaded.id}.`
+  return { prompt, notices: [...notices, other] }
 }
 
 /** 10 000 rows of 4096 numbers are 164 MB; nothing sensible is larger. */

@@ -43,6 +43,10 @@ export async function sourceOf(job: Job, model: OpenModel, services: Services): 
   if (problems.length > 0) throw invalidJob(problems)
   const record = await sourceRecord(job, services)
   if (!record) return null
+  if (record.base_model.file_sha256 !== model.loaded.sha256)
+    services.warn(
+      `The source prompt "${record.name}" was made for another version of ${model.loaded.id}; it may be a worse start.`,
+    )
   const { num_tasks, num_ranks } = record.multitask ?? { num_tasks: 0, num_ranks: 1 }
   const { rows: prompt_embeddings, prefix_task_cols, prefix_task_rows } = record
   return { prompt_embeddings, prefix_task_cols, prefix_task_rows, num_tasks, num_ranks, hidden_size }

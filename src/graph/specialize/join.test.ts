@@ -12,6 +12,7 @@ import { trainingProgram } from '../objective'
 import type { Program } from '../program'
 import { specializeSeq2Seq } from '../specialize'
 import { fromFloat32 } from '../tensor'
+import { joinHostPlans, type HostPlan } from './host-plan'
 import { joinPrograms } from './join'
 
 describe('joinPrograms', () => {
@@ -70,6 +71,22 @@ describe('joinPrograms', () => {
     refused(first, part('x', 'y', new Float32Array(3), 'Exp'), /\[2, 3\] and none/)
     refused(part('x', 'other', new Float32Array(3), 'Exp'), second, /none and \[2, 3\]/)
   })
+})
+
+it('joined host plans read one mask, and feed what the first computes under its new name', () => {
+  const plan = (factor: number, ...inputs: string[]): HostPlan => ({
+    inputs,
+    run: ({ attention_mask }) => new Map(inputs.map((name) => [name, attention_mask.map((x) => factor * x)])),
+  })
+  const joined = joinHostPlans(plan(2, 'mask', 'own'), plan(3, 'mask'), (name) => (name === 'mask' ? 'encoder/mask' : name))
+  expect(joined.inputs).toEqual(['encoder/mask', 'own', 'mask'])
+  expect(joined.run({ attention_mask: Int32Array.of(1, 0) })).toEqual(
+    new Map([
+      ['encoder/mask', Int32Array.of(2, 0)],
+      ['own', Int32Array.of(2, 0)],
+      ['mask', Int32Array.of(3, 0)],
+    ]),
+  )
 })
 
 const B = 3

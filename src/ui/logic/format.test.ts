@@ -15,15 +15,17 @@ describe('format', () => {
   })
 
   it('figures keep three significant digits', () => {
-    expect([figure(2.74693), figure(0.0312), figure(0.00012), figure(0), figure(null), figure(NaN), figure(Infinity)]).toEqual([
-      '2.75',
-      '0.0312',
-      '1.2e-4',
-      '0',
-      '–',
-      '–',
-      '∞',
-    ])
+    expect([
+      figure(2.74693),
+      figure(2166.7),
+      figure(53012),
+      figure(0.0312),
+      figure(0.00012),
+      figure(0),
+      figure(null),
+      figure(NaN),
+      figure(Infinity),
+    ]).toEqual(['2.75', '2,170', '53,000', '0.0312', '1.2e-4', '0', '–', '–', '∞'])
     expect([rate(0.01), rate(0.0025499), rate(0.00003), rate(0.000255)]).toEqual(['0.01', '0.00255', '3e-5', '2.55e-4'])
     expect([percent(0.8649), percent(null), percent(1)]).toEqual(['86 %', '–', '100 %'])
   })

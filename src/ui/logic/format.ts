@@ -46,6 +46,7 @@ export function figure(x: number | null | undefined, digits = 3): string {
   if (!Number.isFinite(x)) return x > 0 ? '∞' : '-∞'
   if (x === 0) return '0'
   const size = Math.abs(x)
+  if (size >= 1e3 && size < 1e5) return count(Number(x.toPrecision(digits)))
   return size < 1e-3 || size >= 1e5 ? x.toExponential(Math.max(0, digits - 2)).replace('e+', 'e') : x.toPrecision(digits)
 }
 

@@ -6,12 +6,13 @@ import type { Problem } from '../../job/problem'
 import { findings, knownModel, type KnownModel } from '../logic/findings'
 import { freshName } from '../logic/format'
 import { fromHash, toHash } from '../logic/url-state'
+import { ElsewhereState } from './elsewhere.svelte'
 import { ExamplesState } from './examples.svelte'
 import { LibraryState } from './library.svelte'
 import { ModelState } from './model.svelte'
 import { Notices } from './notices.svelte'
 import { RunState } from './run.svelte'
-import { KNOWN_PATHS, SettingsState } from './settings.svelte'
+import { ADDRESS_PATHS, SettingsState } from './settings.svelte'
 import { TrialState } from './trial.svelte'
 
 const FIRST_SAMPLE = 'sentiment'
@@ -24,6 +25,7 @@ export class AppState {
   readonly run: RunState
   readonly library: LibraryState
   readonly trial: TrialState
+  readonly elsewhere: ElsewhereState
   /** The address is read and its sample is there (or failed): it may be written again, and the model it asks for opened. */
   settled = $state(false)
 
@@ -55,6 +57,7 @@ export class AppState {
     this.examples = new ExamplesState(client, this.settings, () => this.knownModel.kind)
     this.library = new LibraryState(client)
     this.trial = new TrialState(client)
+    this.elsewhere = new ElsewhereState(client)
     this.run = new RunState(client, ({ prompt }) => {
       this.trial.choose(prompt)
       void this.library.refresh()
@@ -63,7 +66,7 @@ export class AppState {
 
   /** Reads the address, the samples and what the browser has stored, then opens the model if that needs no download. */
   async start(): Promise<void> {
-    const { sample, values, unknown } = fromHash(location.hash, KNOWN_PATHS)
+    const { sample, values, unknown } = fromHash(location.hash, ADDRESS_PATHS)
     if (unknown.length > 0)
       this.notices.add(`The address names settings that do not exist: ${unknown.slice(0, 5).join(', ')}.`, 'warning')
     void this.model.probe()
@@ -71,7 +74,7 @@ export class AppState {
     await this.examples.useSample(sample ?? FIRST_SAMPLE).then(async (found) => {
       if (!found && sample !== null) await this.examples.useSample(FIRST_SAMPLE)
     })
-    this.settings.replace(values)
+    if (Object.keys(values).length > 0) this.settings.adopt(values)
     this.settled = true
     await this.library.refreshStorage()
     this.model.setStored(this.library.storage?.models.map((model) => model.id) ?? [])
@@ -83,9 +86,9 @@ export class AppState {
   /** Follows back and forward, and addresses pasted into the open page. */
   async readAddress(): Promise<void> {
     if (location.hash.slice(1) === this.address) return
-    const { sample, values } = fromHash(location.hash, KNOWN_PATHS)
+    const { sample, values } = fromHash(location.hash, ADDRESS_PATHS)
     if (sample !== null && sample !== this.examples.sample) await this.examples.useSample(sample)
-    this.settings.replace(values)
+    this.settings.adopt(values)
   }
 
   readonly address: string = $derived.by(() => toHash({ sample: this.examples.sample, values: this.settings.forAddress() }))
@@ -101,12 +104,24 @@ export class AppState {
     const { examples, settings } = this
     if (this.blocked !== null || this.run.active || !settings.job) return
     const name = freshName(
-      // A file's name names the prompt well enough, without its kind.
-      examples.title.replace(/\.(csv|tsv|jsonl?|ndjson|txt)$/i, ''),
+      this.jobName,
       this.library.prompts.map((prompt) => prompt.name),
     )
     await this.run.tune(settings.job, name, examples.ready, examples.readyValidation)
     if (this.run.phase === 'failed' && this.run.failure) settings.refuse(this.run.failure.problems)
+  }
+
+  /** The job as a folder for a larger machine. */
+  async exportJob(): Promise<void> {
+    const { examples, settings, elsewhere } = this
+    if (!settings.job) return
+    await elsewhere.write(settings.job, this.jobName, examples.ready, examples.readyValidation)
+    if (elsewhere.failure) settings.refuse(elsewhere.failure.problems)
+  }
+
+  /** What the examples are called: a file's name names the prompt well enough, without its kind. */
+  private get jobName(): string {
+    return this.examples.title.replace(/\.(csv|tsv|jsonl?|ndjson|txt)$/i, '')
   }
 
   /** Sets up the job a prompt was tuned with; the examples stay as they are. */

@@ -19,6 +19,8 @@ const DEFAULTS: Values = {
 }
 
 export const KNOWN_PATHS: readonly string[] = fields().map((field) => field.path)
+/** What an address may name: fields, and the one that has another name. */
+export const ADDRESS_PATHS: readonly string[] = [...KNOWN_PATHS, 'lr']
 
 export class SettingsState {
   /** What the sample task (or the kind of data) suggests. */
@@ -27,7 +29,7 @@ export class SettingsState {
   own = $state.raw<Values>({})
 
   readonly base: Values = $derived({ ...DEFAULTS, ...this.suggested })
-  readonly values: Values = $derived({ ...this.base, ...canonical(this.own) })
+  readonly values: Values = $derived({ ...this.base, ...this.own })
   /** The job file's JSON: base_model and what differs from the defaults. */
   readonly json: Record<string, unknown> = $derived(
     nest({ base_model: this.values['base_model'], ...changes(this.values, DEFAULTS) }),
@@ -108,15 +110,15 @@ export class SettingsState {
     this.own = changes(own, this.base)
   }
 
-  /** Takes over a job (nested JSON) as it is, unchecked: problems then show at their fields. */
-  load(json: unknown): void {
-    this.replace(flatten(json))
-  }
-
-  /** Takes over settings by path, as they are, in place of all that were set. */
-  replace(values: Values): void {
+  /** Takes over settings by path as they are, unchecked, in place of all that were set: problems then show at their fields. */
+  adopt(values: Values): void {
     this.own = changes(canonical(values), this.base)
     this.setAside = undefined
+  }
+
+  /** The same with a job (nested JSON). */
+  load(json: unknown): void {
+    this.adopt(flatten(json))
   }
 
   /** What the address carries: all that differs from the schema's defaults and the sample's suggestion. */
