@@ -99,3 +99,10 @@ export const SENTIMENT = {
     ],
   },
 } as const
+
+/** First names, towns and countries of one word, in small letters. */
+export const NAMES = `
+anna peter maria thomas laura martin helen simon alice robert paul susan david emma george julia henry clara oscar nina
+frank rosa victor ella daniel sarah adam lucy max jane london paris berlin madrid rome vienna prague lisbon dublin oslo
+athens cairo tokyo delhi lima moscow warsaw boston chicago texas africa europe asia india china france spain germany england scotland
+`

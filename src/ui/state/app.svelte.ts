@@ -26,8 +26,8 @@ export class AppState {
   readonly library: LibraryState
   readonly trial: TrialState
   readonly elsewhere: ElsewhereState
-  /** The examples are there (or failed): the address may be written. */
-  private settled = $state(false)
+  /** The address is read and its sample is there (or failed): it may be written again, and the model it asks for opened. */
+  settled = $state(false)
 
   /** What is known of the model the settings name, open or not. */
   readonly knownModel: KnownModel = $derived.by(() =>
@@ -54,7 +54,7 @@ export class AppState {
   constructor(readonly client: TunerClient) {
     this.notices.listen(client)
     this.model = new ModelState(client, this.settings)
-    this.examples = new ExamplesState(client, this.settings)
+    this.examples = new ExamplesState(client, this.settings, () => this.knownModel.kind)
     this.library = new LibraryState(client)
     this.trial = new TrialState(client)
     this.elsewhere = new ElsewhereState(client)
@@ -69,12 +69,12 @@ export class AppState {
     const { sample, values, unknown } = fromHash(location.hash, ADDRESS_PATHS)
     if (unknown.length > 0)
       this.notices.add(`The address names settings that do not exist: ${unknown.slice(0, 5).join(', ')}.`, 'warning')
-    if (Object.keys(values).length > 0) this.settings.adopt(values)
     void this.model.probe()
     void this.examples.loadIndex()
     await this.examples.useSample(sample ?? FIRST_SAMPLE).then(async (found) => {
       if (!found && sample !== null) await this.examples.useSample(FIRST_SAMPLE)
     })
+    if (Object.keys(values).length > 0) this.settings.adopt(values)
     this.settled = true
     await this.library.refreshStorage()
     this.model.setStored(this.library.storage?.models.map((model) => model.id) ?? [])

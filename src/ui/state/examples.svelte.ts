@@ -9,6 +9,7 @@ import {
   type Example,
   type ParsedRecords,
 } from '../../job/records'
+import type { ModelKind } from '../../models/config'
 import type { Failure, FileEntry, Preview } from '../../protocol'
 import { flatten } from '../logic/job-values'
 import { countTasks, overlapOf } from '../logic/row-facts'
@@ -18,12 +19,17 @@ import { LivePreview } from './preview.svelte'
 import { FileReading, type Source } from './reading.svelte'
 import type { SettingsState } from './settings.svelte'
 
-const Sample = v.object({ name: v.string(), title: v.string(), explanation: v.string() })
+const Sample = v.object({
+  name: v.string(),
+  group: v.picklist(['causal', 'seq2seq', 'multitask']),
+  title: v.string(),
+  explanation: v.string(),
+})
 const SampleIndex = v.array(v.object({ ...Sample.entries, examples: v.number() }))
 const SampleFile = v.object({
   ...Sample.entries,
   job: v.record(v.string(), v.unknown()),
-  examples: v.array(v.object({ input: v.string(), output: v.string() })),
+  examples: v.array(v.object({ input: v.string(), output: v.string(), task: v.exactOptional(v.string()) })),
 })
 export type SampleInfo = v.InferOutput<typeof SampleIndex>[number]
 
@@ -56,12 +62,16 @@ export class ExamplesState {
   readonly readingValidation = new FileReading()
   readonly live: LivePreview
 
-  readonly lacksSpace: boolean = $derived(this.rows.length > 0 && this.rows.some((row) => !/^\s/.test(row.output)))
+  private readonly bare: boolean = $derived(this.rows.some((row) => !/^\s/.test(row.output)))
+  /** A causal model goes on with the text, so its output starts with a space; an encoder-decoder's answer stands alone. */
+  private readonly goesOn: boolean = $derived.by(() => this.kind() !== 'seq2seq')
+  readonly lacksSpace: boolean = $derived(this.bare && this.goesOn)
+  private readonly spaces: boolean = $derived(this.spaced && this.goesOn)
   /** The rows as they are sent to the worker. */
-  readonly ready: readonly Example[] = $derived(this.spaced ? this.rows.map(withSpace) : this.rows)
+  readonly ready: readonly Example[] = $derived(this.spaces ? this.rows.map(withSpace) : this.rows)
   readonly validation: readonly Example[] | null = $derived(this.ownValidation?.parsed.examples ?? null)
   readonly readyValidation: readonly Example[] | null = $derived(
-    this.validation === null ? null : this.spaced ? this.validation.map(withSpace) : this.validation,
+    this.validation === null ? null : this.spaces ? this.validation.map(withSpace) : this.validation,
   )
   /** How many rows each task has; rows without one are under "". Empty while no row has a task. */
   readonly tasks: ReadonlyMap<string, number> = $derived(countTasks(this.rows))
@@ -81,6 +91,8 @@ export class ExamplesState {
   constructor(
     client: TunerClient,
     private readonly settings: SettingsState,
+    /** Of the model the settings name; null: not known. */
+    private readonly kind: () => ModelKind | null,
   ) {
     this.live = new LivePreview(client)
   }
@@ -236,10 +248,12 @@ export class ExamplesState {
   private takeOwn(title: string, rows: readonly Example[], parsed: ParsedRecords): void {
     this.take(title, rows, parsed)
     this.sample = null
-    this.spaced = this.lacksSpace
-    // The sample's epochs were for the sample; its template is a good start for any task.
-    const verbalizer = this.settings.suggested['verbalizer']
+    this.spaced = this.bare
+    // The sample's epochs were for the sample; its template is a good start for any task, and the model stays what it is.
+    const { baseModel, suggested } = this.settings
+    const { verbalizer } = suggested
     this.settings.suggest(verbalizer === undefined ? {} : { verbalizer })
+    this.settings.set('base_model', baseModel)
   }
 
   /** Once edited, the rows are the visitor's own: the address no longer names the sample. */

@@ -9,6 +9,7 @@ import { isShown, type Field } from '../../job/field'
 import { CATALOGUE } from '../../models/catalogue'
 import { textOf } from '../settings/field-text'
 import { canonical } from '../logic/canonical'
+import { afterSample } from '../logic/model-choice'
 import { changes, flatten, nest, omit, same, type Values } from '../logic/job-values'
 
 const DEFAULTS: Values = {
@@ -69,6 +70,9 @@ export class SettingsState {
 
   readonly baseModel: string = $derived(textOf(this.values['base_model']))
 
+  /** The model the visitor had chosen when a sample brought its own; undefined: none. */
+  private setAside: unknown
+
   /** @param around problems the job has with what is around it (AppState knows), read when they are needed */
   constructor(private readonly around: () => readonly Problem[] = () => []) {}
 
@@ -98,19 +102,23 @@ export class SettingsState {
     return path in this.own
   }
 
+  /** Takes what a sample task suggests; one made for a model brings that model. */
   suggest(values: Values): void {
+    const { own, setAside } = afterSample({ own: this.own, setAside: this.setAside }, values)
+    this.setAside = setAside
     this.suggested = values
-    this.own = changes(this.own, this.base)
+    this.own = changes(own, this.base)
   }
 
-  /** Takes over settings by path as they are, unchecked: problems then show at their fields. */
+  /** Takes over settings by path as they are, unchecked, in place of all that were set: problems then show at their fields. */
   adopt(values: Values): void {
-    this.own = canonical(values)
+    this.own = changes(canonical(values), this.base)
+    this.setAside = undefined
   }
 
   /** The same with a job (nested JSON). */
   load(json: unknown): void {
-    this.own = changes(canonical(flatten(json)), this.base)
+    this.adopt(flatten(json))
   }
 
   /** What the address carries: all that differs from the schema's defaults and the sample's suggestion. */
