@@ -42,7 +42,7 @@ export const MULTITASK: readonly Sample[] = [
     name: 'names',
     group: 'multitask',
     title: 'Names with a capital',
-    explanation: `A name in small letters goes in, and comes out as it is written: "london" becomes "London". Only 36 examples are learned from, so where the prompt starts matters: this one starts from the prompt of "${SOURCE_TITLE}". Tune that sample first; until then the setting Source prompt says what is missing.`,
+    explanation: `A name in small letters goes in, and comes out as it is written: "london" becomes "London". Only 36 examples are learned from, so where the prompt starts matters: this one starts from the prompt of "${SOURCE_TITLE}". Tune that sample first.`,
     job: {
       verbalizer,
       tuning_type,

@@ -24,7 +24,7 @@ export const SEQ2SEQ: readonly Sample[] = [
   {
     name: 'past-tense-seq2seq',
     group: 'seq2seq',
-    title: 'Past tense, read first',
+    title: 'Past tense, encoder-decoder',
     explanation:
       'The verbs of "Past tense", on the encoder-decoder: nothing but the verb goes in, and the prompt in the encoder says what to do with it. With solved examples in front it copies or guesses; the prompt gets about as far as the instruction it was trained with.',
     job: { base_model, num_epochs: 6, baseline_text_prompt: 'Give the past tense.' },
