@@ -11,7 +11,7 @@ import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Job } from '../src/job/parameters'
 import { OF_ONE_TASK, type ExportFormat } from '../src/library/export-formats'
-import type { Evaluation, PromptSummary, TuneReport } from '../src/library/prompt-record'
+import type { Evaluation, Metrics, PromptSummary, TuneReport } from '../src/library/prompt-record'
 import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
 import { InvalidJob, readWork, type Work } from './read-job'
@@ -98,9 +98,19 @@ function summary(prompt: PromptSummary, report: TuneReport, out: string): string
     `${prompt.name}: ${prompt.num_virtual_tokens} virtual tokens for ${prompt.base_model.id} (${prompt.base_model.model_dtype}), ${report.finished}`,
     `${report.steps.length} steps in ${report.seconds.toFixed(0)} s on ${report.device}`,
     `held-out exact match: ${baselines.join(', ')}, tuned ${percent(report.tuned)}`,
-    ...tasks.map(({ task, rows, metrics }) => `  ${task}: ${(100 * metrics.exact_match).toFixed(1)} % of ${rows} rows`),
+    ...(report.tuned ? [`tuned, also: ${otherMeasures(report.tuned.metrics)}`] : []),
+    ...tasks.map(({ task, rows, metrics }) => {
+      return `  ${task}: exact match ${(100 * metrics.exact_match).toFixed(1)} % of ${rows} rows, ${otherMeasures(metrics)}`
+    }),
     `written to ${out}`,
   ].join('\n')
+}
+
+/** The measures that fit the data, besides exact match. */
+function otherMeasures({ label_accuracy, macro_f1, rouge_l, token_f1, perplexity }: Metrics): string {
+  const rates = { 'label accuracy': label_accuracy, 'macro F1': macro_f1, 'ROUGE-L': rouge_l, 'token F1': token_f1 }
+  const said = Object.entries(rates).flatMap(([name, rate]) => (rate === null ? [] : [`${name} ${(100 * rate).toFixed(1)} %`]))
+  return [...said, `perplexity ${perplexity.toPrecision(3)}`].join(', ')
 }
 
 async function main(): Promise<number> {

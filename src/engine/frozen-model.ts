@@ -78,6 +78,8 @@ export interface FrozenModel {
   readonly vocab_size: number
   /** Positions the model has, where its file or config says; virtual tokens count. Of an encoder-decoder: in either stack. */
   readonly max_positions: number | null
+  /** Whether activations are rounded to 8 bits with one scale for a whole batch: then rows of a batch, and its padding, touch each other. */
+  readonly rounds_activations: boolean
   /** Standard deviation of the embedding table's entries (an encoder-decoder's: of the encoder's). */
   readonly embedding_std: number
   /** Rows of a stack's embedding table as the graph looks them up (before any scaling inside the model). [ids.length, H]. */

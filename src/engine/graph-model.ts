@@ -2,7 +2,7 @@
  * FrozenModel over a cut ONNX graph and an engine: makes one program per kind of work and batch shape (training, scoring, encoding),
  * keeps the recently used ones loaded, and feeds them. It is the only place where graph meets engine; it knows nothing of prompts.
  */
-import { ENCODER_STATES, type CutModel } from '../graph/cut'
+import { ENCODER_STATES, roundsActivations, type CutModel } from '../graph/cut'
 import { readEmbeddingRows, type Embedding } from '../graph/embedding'
 import { fuse } from '../graph/fuse'
 import { scoreProgram, trainingProgram } from '../graph/objective'
@@ -45,6 +45,7 @@ export class GraphModel implements FrozenModel {
   readonly hidden_size: number
   readonly vocab_size: number
   readonly max_positions: number | null
+  readonly rounds_activations: boolean
   readonly embedding_std: number
   /** Insertion order is use order: the first is the least recently used. */
   private readonly loaded = new Map<string, Loaded>()
@@ -65,6 +66,7 @@ export class GraphModel implements FrozenModel {
     this.max_positions = limits.length === 0 ? null : Math.min(...limits)
     this.embedding_std = embeddingStd((options.cut.kind === 'causal-lm' ? options.cut : options.cut.encoder).embedding)
     this.simulateRounding = options.simulate_rounding ?? true
+    this.rounds_activations = this.simulateRounding && roundsActivations(options.cut)
     this.budget = options.program_budget_bytes ?? 2 ** 30
   }
 

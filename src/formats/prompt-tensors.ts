@@ -5,14 +5,15 @@
  * Names and shapes are PEFT's (tuners/multitask_prompt_tuning/model.py). n = num_virtual_tokens, M = the parts of the model
  * that get a prompt, d = hidden_size, T = num_tasks, r = num_ranks; everything row-major fp32.
  */
+import type { OutputModelType } from '../job/check-model'
 import { taskPrompt } from '../library/multitask'
 import { FormatError } from './format-error'
 
 export type ModelKind = 'causal-lm' | 'seq2seq'
 
 /** The parts of a model a prompt can stand in front of, in the order of their rows. */
-export const OUTPUT_MODEL_TYPES = ['ENCODER', 'DECODER'] as const
-export type OutputModelType = (typeof OUTPUT_MODEL_TYPES)[number]
+export const OUTPUT_MODEL_TYPES = ['ENCODER', 'DECODER'] as const satisfies readonly OutputModelType[]
+export type { OutputModelType }
 
 interface Rows {
   readonly kind: ModelKind

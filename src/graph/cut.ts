@@ -61,6 +61,10 @@ export const ENCODER_STATES = 'encoder_hidden_states'
 /** The graphs of a model, in the order they run. */
 export const cutGraphs = (cut: CutModel): readonly CutGraph[] => (cut.kind === 'causal-lm' ? [cut] : [cut.encoder, cut.decoder])
 
+/** Whether a file rounds activations to 8 bits (q8), so that results agree less closely. */
+export const roundsActivations = (cut: CutModel): boolean =>
+  cutGraphs(cut).some(({ graph }) => graph.nodes.some((node) => node.op_type === 'DynamicQuantizeLinear'))
+
 /** The graph that makes the logits. */
 export const logitsGraph = (cut: CutModel): CutGraph => (cut.kind === 'causal-lm' ? cut : cut.decoder)
 

@@ -27,6 +27,12 @@ const USUAL: Readonly<Record<'causal-lm' | 'seq2seq', readonly OutputModelType[]
   seq2seq: ['ENCODER'],
 }
 
+/** Where a job's virtual tokens go, on a model of this kind. */
+export const outputModelTypes = (
+  { tuning_config }: Pick<Job, 'tuning_config'>,
+  kind: 'causal-lm' | 'seq2seq',
+): readonly OutputModelType[] => tuning_config.output_model_types ?? USUAL[kind]
+
 /** A token to read and one to predict must fit beside the virtual ones. */
 const LEAST_TEXT = 2
 
@@ -48,9 +54,9 @@ function positionsProblem(num_virtual_tokens: number, { max_positions }: ModelFa
 export function checkAgainstModel(job: Job, model: ModelFacts): ModelCheck {
   const { num_virtual_tokens, output_model_types } = job.tuning_config
   const output = outputProblem(output_model_types, model)
-  const usual = model.kind === null ? null : USUAL[model.kind]
+  const types = model.kind === null ? output_model_types : outputModelTypes(job, model.kind)
   return {
     problems: [output, positionsProblem(num_virtual_tokens, model)].filter((problem) => problem !== null),
-    output_model_types: output === null ? (output_model_types ?? usual) : null,
+    output_model_types: output === null ? types : null,
   }
 }

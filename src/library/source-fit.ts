@@ -3,10 +3,11 @@
  * tasks as the init method needs. Each reason against it is a problem of its own. Decided from summaries alone, so that a picker can say it
  * too.
  */
+import { outputModelTypes } from '../job/check-model'
 import type { Problem } from '../job/problem'
 import { SOURCE_METHODS } from '../job/parameters'
 import type { Job } from '../job/parameters'
-import type { OutputModelType, PromptSummary } from './prompt-record'
+import type { PromptSummary } from './prompt-record'
 
 const SOURCE = 'tuning_config.prompt_tuning_init_source_model'
 
@@ -21,10 +22,6 @@ export interface SourceTarget {
   /** null: not known yet. */
   readonly hidden_size: number | null
 }
-
-/** Where a job's virtual tokens go, on a model of this kind. */
-export const outputModelTypes = (job: Job, kind: SourceTarget['kind']): readonly OutputModelType[] =>
-  job.tuning_config.output_model_types ?? [kind === 'causal-lm' ? 'DECODER' : 'ENCODER']
 
 /** Why `source` does not fit, with what is accepted; empty when it does. */
 export function sourceProblems(job: Job, source: PromptSummary, target: SourceTarget): Problem[] {

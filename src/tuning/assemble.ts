@@ -7,6 +7,7 @@ import { Encodings } from './encodings'
 import type { EncoderRow } from './encodings'
 import { positionsOf } from './sequences'
 import type { TokenSequence } from './sequences'
+import { roundLength } from './shapes'
 import type { Need, Shape } from './shapes'
 import type { Prompts, RowPrompt } from './soft-prompt'
 
@@ -49,13 +50,13 @@ type LabelArrays = Pick<TokenBatch, 'label_positions' | 'label_ids' | 'label_wei
 interface Buffers {
   readonly stack: StackArrays
   readonly labels: LabelArrays
-  /** [B,E,H] and [B,E]; empty on a causal model. */
-  readonly encoder: StackArrays
 }
 
 export class Assembler {
   readonly encodings: Encodings
   private readonly buffers = new Map<string, Buffers>()
+  /** Of the encoder, by rows and positions. */
+  private readonly encoderBuffers = new Map<string, StackArrays>()
   private readonly rows: Readonly<Record<Stack, Map<number, Float32Array>>> = { encoder: new Map(), decoder: new Map() }
 
   constructor(
@@ -117,9 +118,11 @@ export class Assembler {
   ): Promise<EncoderEmbeds | EncoderStates | null> {
     if (this.model.kind === 'causal-lm') return null
     const read = rows.map(({ prompt, encoder }): EncoderRow => ({ prompt: prompt.encoder, ids: encoder ?? [] }))
-    const embeds = (some: readonly EncoderRow[]): EncoderEmbeds => this.encoderEmbeds(shape, some)
-    if (as === 'embeds') return embeds(read)
-    const found = await this.encodings.statesOf(read, this.batch_size, embeds)
+    if (as === 'embeds') return this.encoderEmbeds(shape.encoder_length, read, this.batch_size)
+    const found = await this.encodings.statesOf(read, this.batch_size, (some, batch_size) =>
+      // One row alone is padded as little as can be: what it is padded to must not depend on the batch it is in.
+      this.encoderEmbeds(batch_size === 1 ? this.alone(some[0]) : shape.encoder_length, some, batch_size),
+    )
     const E = shape.encoder_length
     const width = (found[0]?.length ?? 0) / this.lengthOf(read[0])
     const hidden_states = new Float32Array(this.batch_size * E * width)
@@ -131,14 +134,28 @@ export class Assembler {
     return { kind: 'states', sequence_length: E, attention_mask, hidden_states }
   }
 
-  private encoderEmbeds(shape: Shape, rows: readonly EncoderRow[]): EncoderEmbeds {
-    const { encoder } = this.bufferFor(shape)
-    const E = shape.encoder_length
-    for (let b = 0; b < this.batch_size; b++) {
+  private encoderEmbeds(E: number, rows: readonly EncoderRow[], batch_size: number): EncoderEmbeds {
+    const key = `${batch_size},${E}`
+    const encoder = this.encoderBuffers.get(key) ?? this.stackOf(batch_size, E)
+    this.encoderBuffers.set(key, encoder)
+    for (let b = 0; b < batch_size; b++) {
       const row = rows[b] ?? rows[0]
       if (row) this.fillRow('encoder', b, E, row.prompt, row.ids, encoder)
     }
     return { kind: 'embeds', sequence_length: E, ...encoder }
+  }
+
+  /** Positions of a row encoded by itself. */
+  private alone(row: EncoderRow | undefined): number {
+    return roundLength(this.lengthOf(row), this.model.max_positions)
+  }
+
+  /** [B,length,H] and [B,length]. */
+  private stackOf(batch_size: number, length: number): StackArrays {
+    return {
+      inputs_embeds: new Float32Array(batch_size * length * this.model.hidden_size),
+      attention_mask: new Int32Array(batch_size * length),
+    }
   }
 
   private lengthOf(row: EncoderRow | undefined): number {
@@ -159,22 +176,17 @@ export class Assembler {
     into.attention_mask.fill(0, b * S + length, (b + 1) * S)
   }
 
-  private bufferFor({ sequence_length: S, label_length: L, encoder_length: E }: Shape): Buffers {
-    const key = `${S},${L},${E}`
+  private bufferFor({ sequence_length: S, label_length: L }: Shape): Buffers {
+    const key = `${S},${L}`
     const known = this.buffers.get(key)
     if (known) return known
     const B = this.batch_size
-    const H = this.model.hidden_size
-    const stackOf = (length: number): StackArrays => ({
-      inputs_embeds: new Float32Array(B * length * H),
-      attention_mask: new Int32Array(B * length),
-    })
     const labels = {
       label_positions: new Int32Array(B * L),
       label_ids: new Int32Array(B * L),
       label_weights: new Float32Array(B * L),
     }
-    const made = { stack: stackOf(S), labels, encoder: stackOf(E) }
+    const made = { stack: this.stackOf(B, S), labels }
     this.buffers.set(key, made)
     return made
   }

@@ -32,30 +32,38 @@ export class Encodings {
 
   /**
    * Each row's states [length, W], length being that of prompt and text.
+   * @param batch_size most rows encoded at once. A model that rounds activations gets one: it takes one scale from the whole batch, so a row's
+   * states would depend on its neighbours, and on which of them met it first.
    * @param batch makes the encoder's input of some of the rows (see Assembler), right-padded.
    */
   async statesOf(
     rows: readonly EncoderRow[],
     batch_size: number,
-    batch: (rows: readonly EncoderRow[]) => EncoderEmbeds,
+    batch: (rows: readonly EncoderRow[], batch_size: number) => EncoderEmbeds,
   ): Promise<readonly Float32Array[]> {
     const found = rows.map((row) => this.find(row))
     const missing = rows.filter((_, i) => found[i] === undefined)
-    if (missing.length > 0) {
-      const input = batch(missing)
-      const states = await this.model.encode(input, batch_size)
-      const width = states.length / (batch_size * input.sequence_length)
-      missing.forEach((row, b) => {
-        const length = row.prompt.length / this.model.hidden_size + row.ids.length
-        const start = b * input.sequence_length * width
-        this.keep(row, states.slice(start, start + length * width))
-      })
+    const most = this.model.rounds_activations ? 1 : batch_size
+    for (let start = 0; start < missing.length; start += most) {
+      const some = missing.slice(start, start + most).filter((row) => this.find(row) === undefined)
+      if (some.length === 0) continue
+      const input = batch(some, most)
+      this.keepAll(some, most, input, await this.model.encode(input, most))
     }
     const all = rows.map((row, i) => found[i] ?? this.find(row))
     this.trim()
     return all.map((states) => {
       if (!states) throw new RangeError('an encoding went missing')
       return states
+    })
+  }
+
+  private keepAll(rows: readonly EncoderRow[], batch_size: number, input: EncoderEmbeds, states: Float32Array): void {
+    const width = states.length / (batch_size * input.sequence_length)
+    rows.forEach((row, b) => {
+      const length = row.prompt.length / this.model.hidden_size + row.ids.length
+      const start = b * input.sequence_length * width
+      this.keep(row, states.slice(start, start + length * width))
     })
   }
 

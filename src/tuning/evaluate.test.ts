@@ -53,9 +53,9 @@ async function ranked(
 ) {
   const single = new Assembler(model, 1)
   const found: string[] = []
-  for (const sequence of sequences) {
+  for (const [i, sequence] of sequences.entries()) {
     let best = { text: '', likelihood: -Infinity }
-    for (const { text, ids } of labels ?? []) {
+    for (const { text, ids } of labels[i] ?? []) {
       const row = { ...sequence, target: ids }
       const batch = await single.assemble(needOf(row, tokens), [teacherForced(row, prompts)], [0], 'states')
       const likelihood = (await model.score(batch)).log_probabilities.reduce((sum, x) => sum + x, 0)
@@ -85,7 +85,7 @@ describe.each(MODELS)('%s', (_, newModel, tokenizer, config) => {
     for (const seed of [1, 2, 3]) {
       const model = newModel()
       const { held, prompts, tokens, scorer } = setUp(model, tokenizer, config, labelled, seed)
-      expect(held.labels?.map(({ text }) => text)).toEqual(LABELS)
+      for (const set of held.labels) expect(set?.map(({ text }) => text).sort()).toEqual([...LABELS].sort())
       const said = await ranked(newModel(), held, prompts, tokens)
       const expected = labelled.map(({ output }) => output)
       const accuracy = expected.filter((label, i) => said[i] === label).length / expected.length
@@ -119,12 +119,24 @@ describe.each(MODELS)('%s', (_, newModel, tokenizer, config) => {
         ...held,
         examples: own.map(({ row }) => row),
         sequences: own.flatMap(({ i }) => held.sequences[i] ?? []),
+        labels: own.map(({ i }) => held.labels[i] ?? null),
       }
       const alone = await evaluate(scorer(), prompts, part, tokenizer)
       expect(alone?.tasks).toEqual([])
       expect(metrics.loss).toBeCloseTo(alone?.metrics.loss ?? NaN, 10)
       expect({ ...metrics, loss: 0, perplexity: 0 }).toEqual({ ...alone?.metrics, loss: 0, perplexity: 0 })
     }
+  })
+
+  test("tasks: a row's labels are those of its own task, and a task of texts takes none of another's away", async () => {
+    const rows = labelled.map((row, i) => (row.task === 'small' ? { ...row, output: `text ${i}` } : row))
+    const { held, prompts, scorer } = setUp(newModel(), tokenizer, config, rows, 1)
+    rows.forEach(({ task }, i) => expect(held.labels[i] === null).toBe(task === 'small'))
+    const evaluation = await evaluate(scorer(), prompts, held, tokenizer)
+    const [large, small] = evaluation?.tasks ?? []
+    expect([large?.metrics.label_accuracy, large?.metrics.rouge_l]).toEqual([expect.any(Number), null])
+    expect([small?.metrics.label_accuracy, small?.metrics.rouge_l]).toEqual([null, expect.any(Number)])
+    expect([evaluation?.metrics.label_accuracy, evaluation?.metrics.rouge_l]).toEqual([null, expect.any(Number)])
   })
 
   test('texts: means of ROUGE-L and token F1 over whole predictions, once decoded to the end', async () => {
@@ -138,7 +150,7 @@ describe.each(MODELS)('%s', (_, newModel, tokenizer, config) => {
     }))
     const { held: all, prompts, scorer } = setUp(newModel(), tokenizer, config, texts, 2)
     const held = { ...all, max_new_tokens }
-    expect(held.labels).toBeNull()
+    expect(held.labels.every((set) => set === null)).toBe(true)
     const evaluation = await evaluate(scorer(), prompts, held, tokenizer)
     const predictions = evaluation?.predictions ?? []
     const mean = (measure: (a: string, b: string) => number) =>

@@ -6,7 +6,7 @@ import type { Evaluation, Metrics, TaskMetrics } from '../library/prompt-record'
 import type { Example } from '../job/records'
 import { teacherForced } from './assemble'
 import { firstTokens, likeliestLabels } from './labels'
-import type { LabelSet } from './labels'
+import type { RowLabels } from './labels'
 import { classificationReport, perplexity, textMetrics } from './metrics'
 import { canBecomeExact, greedyTokens, toPrediction } from './predict'
 import { scoreRows } from './score'
@@ -19,8 +19,8 @@ import type { Tokenizer } from './tokenizer'
 export interface HeldOut {
   readonly examples: readonly Example[]
   readonly sequences: readonly BuiltSequence[]
-  /** null: the outputs are no labels. */
-  readonly labels: LabelSet | null
+  /** Of each row. */
+  readonly labels: RowLabels
   /** Most tokens a prediction may have, EOS included. */
   readonly max_new_tokens: number
 }
@@ -40,21 +40,21 @@ interface RowResult {
 
 interface Measured {
   readonly scores: readonly RowScores[]
-  readonly likeliest: readonly string[] | null
+  readonly likeliest: readonly (string | null)[]
 }
 
 async function measureRows(scorer: Scorer, prompts: Prompts, { sequences, labels }: HeldOut): Promise<Measured | null> {
-  const firsts = labels ? firstTokens(labels) : []
   const scores = await scoreRows(
     scorer,
-    sequences.map((sequence) => {
+    sequences.map((sequence, row) => {
       const query = teacherForced(sequence, prompts)
+      const firsts = firstTokens(labels[row] ?? [])
       return { ...query, slots: [...query.slots, ...firsts.map((id) => ({ at: sequence.source.length - 1, id }))] }
     }),
   )
   if (scores === null) return null
-  const likeliest = labels ? await likeliestLabels(scorer, prompts, sequences, labels, scores) : null
-  return labels && likeliest === null ? null : { scores, likeliest }
+  const likeliest = await likeliestLabels(scorer, prompts, sequences, labels, scores)
+  return likeliest && { scores, likeliest }
 }
 
 async function rowResults(
@@ -78,7 +78,7 @@ async function rowResults(
       cross_entropy: target.reduce((sum, _, k) => sum - (scores[row]?.log_probabilities[k] ?? NaN), 0),
       label_tokens: target.length,
       expected: example.output,
-      label: likeliest?.[row] ?? null,
+      label: likeliest[row] ?? null,
       predicted,
       exact,
     }

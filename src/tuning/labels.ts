@@ -38,7 +38,42 @@ export function labelSet(
 }
 
 /** Tokens of the longest label. */
-export const longestOf = (labels: LabelSet): number => labels.reduce((most, { ids }) => Math.max(most, ids.length), 0)
+const longestOf = (labels: LabelSet): number => labels.reduce((most, { ids }) => Math.max(most, ids.length), 0)
+
+/** The labels of each row: those of its own task, since one task's label is no answer to another's row. null: its task has none. */
+export type RowLabels = readonly (LabelSet | null)[]
+
+/** @param tasks of each sequence, and `outputs` likewise; the rest as for labelSet */
+export function rowLabels(
+  sequences: readonly BuiltSequence[],
+  outputs: readonly string[],
+  tasks: readonly string[],
+  tokens: number,
+  max_positions: number | null,
+): RowLabels {
+  const sets = new Map<string, LabelSet | null>()
+  for (const task of new Set(tasks)) {
+    const own = sequences.flatMap((sequence, i) => (tasks[i] === task ? [{ sequence, output: outputs[i] ?? '' }] : []))
+    sets.set(
+      task,
+      labelSet(
+        own.map(({ sequence }) => sequence),
+        own.map(({ output }) => output),
+        tokens,
+        max_positions,
+      ),
+    )
+  }
+  return tasks.map((task) => sets.get(task) ?? null)
+}
+
+/** Tokens of the longest label any row may be asked for; 1 where there are none. */
+export const longestLabel = (labels: RowLabels): number =>
+  labels.reduce((most, set) => (set ? Math.max(most, longestOf(set)) : most), 1)
+
+/** Slots that rows need besides their own targets', for the labels' first tokens. */
+export const labelSlots = (labels: RowLabels): number =>
+  [...new Set(labels)].reduce((most, set) => (set ? Math.max(most, firstTokens(set).length) : most), 0)
 
 const same = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((id, i) => id === b[i])
 const total = (values: Float32Array, slots: number): number => values.subarray(0, slots).reduce((sum, x) => sum + x, 0)
@@ -47,35 +82,25 @@ const total = (values: Float32Array, slots: number): number => values.subarray(0
 export const firstTokens = (labels: LabelSet): number[] => [...new Set(labels.flatMap(({ ids }) => ids.slice(0, 1)))]
 
 /**
- * The likeliest label of each row, by its text.
- * @param scores of each row: the slots of its own target, then one for each of `firstTokens`. A label can't be likelier than its first token, so
- * only those whose first token beats the whole own label are scored in full: exact, and after some training next to nothing.
+ * The likeliest label of each row, by its text; null for rows without labels.
+ * @param scores of each row: the slots of its own target, then one for each of its labels' `firstTokens`. A label can't be likelier than its first
+ * token, so only those whose first token beats the whole own label are scored in full: exact, and after some training next to nothing.
  * @returns null when the gate closed on the way.
  */
 export async function likeliestLabels(
   scorer: Scorer,
   prompts: Prompts,
   sequences: readonly BuiltSequence[],
-  labels: LabelSet,
+  labels: RowLabels,
   scores: readonly RowScores[],
-): Promise<readonly string[] | null> {
-  const firsts = firstTokens(labels)
+): Promise<readonly (string | null)[] | null> {
   const rivals = sequences.flatMap((sequence, row) => {
-    const score = scores[row]
-    if (!score) return []
-    const own = total(score.log_probabilities, sequence.target.length)
-    return labels.flatMap((label) => {
-      if (same(label.ids, sequence.target)) return []
-      const first = score.log_probabilities[sequence.target.length + firsts.indexOf(label.ids[0] ?? -1)] ?? -Infinity
-      return first > own ? [{ row, own, label }] : []
-    })
+    const [score, own] = [scores[row], labels[row]]
+    return score && own ? rivalsOf(sequence, own, score).map((rival) => ({ ...rival, row, sequence })) : []
   })
   const answers = await scoreRows(
     scorer,
-    rivals.flatMap(({ row, label }) => {
-      const sequence = sequences[row]
-      return sequence ? [teacherForced({ ...sequence, target: label.ids }, prompts)] : []
-    }),
+    rivals.map(({ sequence, label }) => teacherForced({ ...sequence, target: label.ids }, prompts)),
   )
   if (answers === null) return null
   const best = new Map<number, { readonly text: string; readonly likelihood: number }>()
@@ -83,6 +108,19 @@ export async function likeliestLabels(
     const likelihood = total(answers[index]?.log_probabilities ?? new Float32Array(0), label.ids.length)
     if (likelihood > (best.get(row)?.likelihood ?? own)) best.set(row, { text: label.text, likelihood })
   })
-  const ownLabel = (target: readonly number[]): string => labels.find(({ ids }) => same(ids, target))?.text ?? ''
-  return sequences.map(({ target }, row) => best.get(row)?.text ?? ownLabel(target))
+  return sequences.map(({ target }, row) => {
+    const set = labels[row]
+    return set ? (best.get(row)?.text ?? set.find(({ ids }) => same(ids, target))?.text ?? '') : null
+  })
+}
+
+/** Labels that may be likelier than the row's own, with how likely that is. */
+function rivalsOf({ target }: BuiltSequence, labels: LabelSet, score: RowScores) {
+  const firsts = firstTokens(labels)
+  const own = total(score.log_probabilities, target.length)
+  return labels.flatMap((label) => {
+    if (same(label.ids, target)) return []
+    const first = score.log_probabilities[target.length + firsts.indexOf(label.ids[0] ?? -1)] ?? -Infinity
+    return first > own ? [{ own, label }] : []
+  })
 }

@@ -1,11 +1,12 @@
 /** Everything a run decides before it touches the model: split, tasks, tokens, shapes, step counts. The preview shows the same numbers. */
+import { outputModelTypes } from '../job/check-model'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import { needOf } from './assemble'
 import type { VirtualTokens } from './assemble'
 import { TuningError } from './errors'
 import type { HeldOut } from './evaluate'
-import { firstTokens, labelSet } from './labels'
+import { labelSlots, rowLabels } from './labels'
 import { countSteps, scheduleOf } from './schedule'
 import type { Schedule } from './schedule'
 import { builderFor, limitsOf, templateOf } from './sequences'
@@ -28,7 +29,7 @@ export interface ModelShape {
 /** What a job trains on a model of this shape. */
 export function layoutOf(job: Job, model: Pick<ModelShape, 'kind' | 'hidden_size'>): PromptLayout {
   const { tuning_type, tuning_config: config } = job
-  const types = config.output_model_types ?? [model.kind === 'causal-lm' ? 'DECODER' : 'ENCODER']
+  const types = outputModelTypes(job, model.kind)
   const multitask = tuning_type === 'MULTITASK_PROMPT_TUNING'
   return {
     tuning_type,
@@ -138,7 +139,8 @@ export function prepare(
 
   const needs = train.map((sequence) => needOf(sequence, tokens))
   const allNeeds = [...needs, ...held.map((sequence) => needOf(sequence, tokens))]
-  const labels = held.length > 0 ? labelSet(all, outputs, tokens.decoder, max_positions) : null
+  const names = [...split.train, ...split.validation].map(({ task }) => task ?? '')
+  const labels = held.length > 0 ? rowLabels(all, outputs, names, tokens.decoder, max_positions).slice(train.length) : []
   const longestTarget = held.reduce((most, { target }) => Math.max(most, target.length), 0)
   const counts = countSteps(job, train.length)
   const prepared = {
@@ -158,7 +160,7 @@ export function prepare(
             max_new_tokens: Math.min(job.max_target_length + 1, Math.max(longestTarget, SHORTEST_PREDICTION)),
           },
     shapes: new Shapes(allNeeds, max_positions),
-    score_shapes: new Shapes(allNeeds, max_positions, labels ? firstTokens(labels).length : 0),
+    score_shapes: new Shapes(allNeeds, max_positions, labelSlots(labels)),
     batch_size: Math.min(job.batch_size, train.length),
     total_steps: counts.total_steps,
     schedule: scheduleOf(job, counts),

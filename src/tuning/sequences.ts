@@ -164,12 +164,15 @@ const buildCausal: Build = (example, template, limits, tokenizer, task) => {
   }
 }
 
-/** The target keeps the special tokens its tokenizer gives it (a BOS for BART, a language for M2M): the decoder says them, too. */
+/**
+ * The target keeps the special tokens its tokenizer gives it (a BOS for BART, a language for M2M): the decoder says them, too. Spaces in front
+ * go: they part an answer from the source before it, and a decoder has none.
+ */
 const buildSeq2Seq: Build = (example, template, limits, tokenizer, task) => {
   const limit = Math.min(limits.max_source_length, roomFor(limits, 'encoder'))
   const source = fitSource(template, example.input, limit, tokenizer)
   if (source === null) throw templateTooLong(template, limit)
-  const wanted = withoutEos(tokenizer.encode(example.output, { add_special_tokens: true }), tokenizer)
+  const wanted = withoutEos(tokenizer.encode(example.output.replace(/^ +/, ''), { add_special_tokens: true }), tokenizer)
   // The start token takes a position, and EOS is predicted but not fed.
   const kept = wanted.slice(0, Math.min(limits.max_target_length, roomFor(limits, 'decoder') - 1))
   return {

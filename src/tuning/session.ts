@@ -19,7 +19,7 @@ import { evaluate, measure } from './evaluate'
 import type { HeldOut } from './evaluate'
 import { initialParameters } from './initialize'
 import type { SourcePrompt } from './initialize'
-import { firstTokens, longestOf } from './labels'
+import { labelSlots, longestLabel } from './labels'
 import { resolveLearningRate } from './learning-rate'
 import type { LearningRate } from './learning-rate'
 import { Meter } from './meter'
@@ -142,7 +142,7 @@ export class Session {
   private baselineRows(name: BaselineName, { examples: rows, labels }: HeldOut): readonly BuiltSequence[] | null {
     const { data, job } = this
     const { train_examples: train, limits } = data
-    const longest_label = labels ? longestOf(labels) : 1
+    const longest_label = longestLabel(labels)
     return baselineSequences(name, { job, rows, train, limits, tokenizer: this.options.tokenizer, longest_label })
   }
 
@@ -157,7 +157,7 @@ export class Session {
 
   /** Words in front make rows longer than those trained on. */
   private baselineShapes(sequences: readonly BuiltSequence[]): Shapes {
-    const slots = this.data.held?.labels ? firstTokens(this.data.held.labels).length : 0
+    const slots = labelSlots(this.data.held?.labels ?? [])
     const needs = sequences.map((sequence) => needOf(sequence, { encoder: 0, decoder: 0 }))
     return new Shapes(needs, this.model.max_positions, slots)
   }

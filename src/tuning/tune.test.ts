@@ -118,7 +118,8 @@ describe('evaluation', () => {
   const rows = examples.map((row, i) => (i % 4 === 0 ? { ...row, output: 'yn' } : row))
   const job = jobOf({ validation: 0.5 })
   const { held } = prepare(job, SHAPE, tokenizer, rows, null)
-  if (!held?.labels) throw new Error('labels')
+  if (!held?.labels[0]) throw new Error('labels')
+  const [labels] = held.labels
   const trained = tune({
     job: jobOf({ num_epochs: 12, learning_rate: 1, batch_size: 4 }),
     model: newModel(),
@@ -148,7 +149,7 @@ describe('evaluation', () => {
       let slots = 0
       for (const sequence of held.sequences) {
         const likelihoods = new Map<string, number>()
-        for (const { ids: target } of held.labels ?? []) {
+        for (const { ids: target } of labels) {
           const row = { ...sequence, target }
           const scores = await model.score(
             await single.assemble(needOf(row, tokens), [teacherForced(row, prompts)], [0], 'states'),
@@ -209,7 +210,7 @@ describe('evaluation', () => {
     }
     const foreign = {
       ...held,
-      labels: null,
+      labels: held.labels.map(() => null),
       sequences: held.sequences.map((s) => ({ ...s, target: swap(s.target, plain, other) })),
     }
     const scorer = (rows: typeof held) => scorerOf(model, 4, rows.sequences, TOKENS)

@@ -258,6 +258,9 @@ describe('on WebGPU, with rows of the visitor', () => {
     await useOwnRows()
     await fillSetting(page, 'Epochs', '1')
     await fillSetting(page, 'Virtual tokens', '2')
+    // Long inputs take a software adapter minutes.
+    await disclose(step(page, 'Settings'), 'Advanced')
+    await step(page, 'Settings').getByRole('checkbox', { name: 'FEW_SHOT' }).uncheck()
     await step(page, 'Examples').getByLabel('Held-out share', { exact: true }).fill('0.17')
     await untilEnabled(tuneButton(page))
     await tuneButton(page).click()

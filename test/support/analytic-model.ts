@@ -9,6 +9,7 @@ import { addScaled, AnalyticVocabulary, likeliest, type AnalyticOptions } from '
 export class AnalyticModel implements FrozenModel {
   readonly kind = 'causal-lm'
   readonly device = 'cpu'
+  readonly rounds_activations: boolean = false
   readonly hidden_size: number
   readonly vocab_size: number
   readonly max_positions: number | null

@@ -22,6 +22,7 @@ type Encoded = Omit<EncoderEmbeds, 'kind' | 'inputs_embeds'> & { readonly states
 export class AnalyticSeq2Seq implements FrozenModel {
   readonly kind = 'seq2seq'
   readonly device = 'cpu'
+  readonly rounds_activations: boolean = false
   readonly hidden_size: number
   readonly vocab_size: number
   readonly max_positions: number | null

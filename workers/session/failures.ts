@@ -31,7 +31,8 @@ export const invalidJob = (problems: readonly Problem[]): CommandError =>
 const MEMORY =
   /out of memory|allocation failed|memory is full|bad_alloc|could not allocate|exceeds? .*memory|array buffer allocation|invalid (typed )?array length/i
 
-const SMALLER = 'Pick a smaller model or model_dtype, a smaller batch_size or max_source_length, or close other tabs.'
+const SMALLER =
+  'Pick a smaller model or model_dtype, a smaller batch_size, max_source_length or num_virtual_tokens, or close other tabs.'
 
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
 /** One line of `npm run inspect`: what a model is made of, whether it can be tuned, and how exact we are on it. */
 import { checkReference } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, logitsGraph, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, logitsGraph, roundsActivations, type CutModel } from '../../src/graph/cut'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import type { OnnxModel } from '../../src/graph/ir'
 import type { Program } from '../../src/graph/program'
@@ -10,7 +10,7 @@ import { specialize, specializeSeq2Seq } from '../../src/graph/specialize'
 import type { LoadProgress, ModelPart } from '../../src/models/load'
 import type { Commands, InspectReport } from '../../src/protocol'
 import { chooseEngine, messageOf } from './devices'
-import { cutParts, roundsActivations, type Models } from './models'
+import { cutParts, type Models } from './models'
 import type { Report, Services } from './services'
 
 /** The shape whose program is looked at for fusing. */

@@ -7,7 +7,7 @@ import { GraphModel } from '../../src/engine/graph-model'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
 import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, cutModel, cutSeq2Seq, roundsActivations, type CutModel } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
 import type { BaseModelRef } from '../../src/library/prompt-record'
 import type { LoadedModel, ModelPart } from '../../src/models/load'
@@ -39,10 +39,6 @@ export interface ModelRequest {
 
 /** Models whose files stay in memory: the one being tuned, and one more to try prompts of. */
 const KEPT = 2
-
-/** Whether a file rounds activations to 8 bits, so that results agree less closely. */
-export const roundsActivations = (cut: CutModel): boolean =>
-  cutGraphs(cut).some(({ graph }) => graph.nodes.some((node) => node.op_type === 'DynamicQuantizeLinear'))
 
 /** A model's files, read and cut: one causal model, or an encoder and its decoder. @throws GraphError */
 export function cutParts(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[]): CutModel {

@@ -105,7 +105,8 @@ def _causal(example, verbalizer, limits, tokenizer, task):
 def _seq2seq(example, verbalizer, limits, tokenizer, task):
     limit = min(limits.max_source_length, _room(limits, limits.encoder_tokens))
     ids, truncated = _fit(verbalizer, example["input"], limit, tokenizer)
-    wanted = list(tokenizer.encode(example["output"], add_special_tokens=True))
+    # Spaces in front part an answer from the source before it, and a decoder has none.
+    wanted = list(tokenizer.encode(example["output"].lstrip(" "), add_special_tokens=True))
     if wanted and wanted[-1] == tokenizer.eos_token_id:
         wanted.pop()
     # The start token takes a position, and EOS is predicted but not fed.
