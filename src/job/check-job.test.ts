@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { checkJob } from './check-job'
 import { nearest } from './nearest'
+import { AUTO_FLOAT16, wantedFile } from './parameters'
 
 const problemsOf = (json: unknown): Record<string, string> => {
   const checked = checkJob(json)
@@ -105,6 +106,17 @@ describe('checkJob', () => {
     const { job, notices } = jobOf({ base_model: 'm', torch_dtype: 'bfloat16' })
     expect(job.torch_dtype).toBe('float32')
     expect(notices.join(' ')).toMatch(/bfloat16/)
+  })
+
+  test("float16 takes the model's fp16 file where model_dtype leaves the choice", () => {
+    const { job, notices } = jobOf({ base_model: 'm', torch_dtype: 'float16' })
+    expect(notices.join(' ')).toMatch(/takes the model's fp16 file/)
+    expect(wantedFile(job)).toBe(AUTO_FLOAT16)
+    expect(jobOf(job).job).toEqual(job)
+    const named = jobOf({ base_model: 'm', torch_dtype: 'float16', model_dtype: 'q8' })
+    expect(named.notices.join(' ')).toMatch(/ignored beside model_dtype "q8"/)
+    expect(wantedFile(named.job)).toBe('q8')
+    expect(wantedFile(jobOf({ base_model: 'm' }).job)).toBe('auto')
   })
 
   test('an alias becomes its option, and lists come in one order', () => {

@@ -151,6 +151,7 @@ export function checkJob(json: unknown): CheckedJob {
   const rules = job === null ? { problems: [], notices: [] } : checkRules(job, wrong)
   problems.push(...rules.problems)
   if (job === null || problems.length > 0) return { ok: false, problems, rest: job }
-  // What the notice about torch_dtype says.
-  return { ok: true, job: { ...job, torch_dtype: 'float32' }, notices: rules.notices }
+  // What the notice about bfloat16 says.
+  const torch_dtype = job.torch_dtype === 'bfloat16' ? 'float32' : job.torch_dtype
+  return { ok: true, job: { ...job, torch_dtype }, notices: rules.notices }
 }

@@ -115,7 +115,7 @@ export const JobSchema = v.object({
   }),
   torch_dtype: choice(['float32', 'float16', 'bfloat16'], 'float32', {
     label: 'Precision',
-    help: 'Precision to compute in. Every device here computes in float32, so the others fall back to it; the precision of the file is chosen by model_dtype.',
+    help: "Precision of the model's weights. float16 takes the model's fp16 file where model_dtype is auto and there is one; bfloat16 falls back to float32. Every device here computes in float32, and so are prompt, gradient and optimizer.",
     group: 'model',
     level: 'advanced',
   }),
@@ -237,6 +237,18 @@ export const JobSchema = v.object({
 })
 
 export type Job = v.InferOutput<typeof JobSchema>
+
+/** "auto" that takes an fp16 file first: model_dtype "auto" beside torch_dtype "float16". It is no value of a job's own. */
+export const AUTO_FLOAT16 = 'auto-float16'
+
+/** Which file a job asks for: its model_dtype, or what torch_dtype makes of "auto". */
+export const wantedFile = ({
+  model_dtype,
+  torch_dtype,
+}: {
+  readonly model_dtype: string
+  readonly torch_dtype?: string
+}): string => (model_dtype === 'auto' && torch_dtype === 'float16' ? AUTO_FLOAT16 : model_dtype)
 export type TuningConfig = Job['tuning_config']
 
 function collect(entries: Record<string, object>, prefix: string): Field[] {

@@ -194,11 +194,14 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    reads: ['torch_dtype'],
-    check: ({ torch_dtype }, say) => {
+    reads: ['torch_dtype', 'model_dtype'],
+    check: ({ torch_dtype, model_dtype }, say) => {
       if (torch_dtype === 'float32') return
-      const file = torch_dtype === 'float16' ? ' A float16 file is chosen with model_dtype "fp16".' : ''
-      say.notice(`torch_dtype "${torch_dtype}" falls back to "float32": every device here computes in float32.${file}`)
+      if (torch_dtype === 'bfloat16')
+        say.notice('torch_dtype "bfloat16" falls back to "float32": every device here computes in float32.')
+      else if (model_dtype === 'auto')
+        say.notice('torch_dtype "float16" takes the model\'s fp16 file, if it has one; it is computed in float32.')
+      else say.notice(`torch_dtype "float16" is ignored beside model_dtype "${model_dtype}", which names the file.`)
     },
   },
 ]

@@ -4,6 +4,7 @@
  */
 import { ModelRegistry, type PretrainedConfig } from '@huggingface/transformers'
 import type { ModelKind } from './config'
+import { AUTO_FLOAT16 } from '../job/parameters'
 import { ModelError } from './model-error'
 
 /** What transformers.js calls dtypes, in the order in which they are tried when nothing smaller is asked for. */
@@ -108,6 +109,12 @@ const smallest = (found: readonly Candidate[]): Candidate | undefined =>
  */
 export async function locate(model: ModelRef, model_dtype: string, sizeOf: SizeOf): Promise<Located> {
   if (model_dtype === 'auto') return locateAuto(model, sizeOf)
+  if (model_dtype === AUTO_FLOAT16) {
+    const [half] = await candidates(model, ['fp16'], sizeOf)
+    if (half) return { ...half, reason: `fp16 (${megabytes(half.bytes)}), as torch_dtype float16 asks` }
+    const other = await locateAuto(model, sizeOf)
+    return { ...other, reason: `${other.reason}; there is no fp16 file` }
+  }
   if (!isModelDtype(model_dtype)) {
     throw new ModelError('invalid', `model_dtype "${model_dtype}" is unknown`, `Use auto or one of ${MODEL_DTYPES.join(', ')}.`)
   }

@@ -9,6 +9,7 @@ import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../..
 import { coverage } from '../../src/graph/coverage'
 import { cutGraphs, cutModel, cutSeq2Seq, roundsActivations, type CutModel } from '../../src/graph/cut'
 import { readModel } from '../../src/graph/read'
+import { AUTO_FLOAT16, wantedFile } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
 import type { LoadedModel, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
@@ -34,6 +35,8 @@ export interface OpenModel extends ReadyModel {
 export interface ModelRequest {
   readonly base_model: string
   readonly model_dtype: string
+  /** A job's: float16 asks for an fp16 file where model_dtype is auto. */
+  readonly torch_dtype?: string
   readonly allow_downloads: boolean
 }
 
@@ -79,7 +82,8 @@ export class Models {
    * @throws ModelError, GraphError
    */
   async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal, remember = true): Promise<ReadyModel> {
-    const key = `${request.base_model}|${request.model_dtype}`
+    const model_dtype = wantedFile(request)
+    const key = `${request.base_model}|${model_dtype}`
     const known = this.ready.get(key)
     if (known) {
       this.ready.delete(key)
@@ -88,6 +92,7 @@ export class Models {
     }
     const loaded = await this.services.loader.load(request.base_model, {
       ...request,
+      model_dtype,
       signal,
       onProgress: report ? (progress) => report({ type: 'model_progress', ...progress }) : undefined,
     })
@@ -96,7 +101,8 @@ export class Models {
     const cut = cutParts(loaded.parts)
     const ready = { loaded, cut }
     this.ready.set(key, ready)
-    if (request.model_dtype === 'auto') this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
+    if (model_dtype === 'auto' || model_dtype === AUTO_FLOAT16)
+      this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
     this.trim()
     if (remember) this.asked.set(request.base_model, request)
     return ready

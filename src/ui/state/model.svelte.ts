@@ -1,4 +1,5 @@
 /** The base model: which devices there are, opening it, and how far its download is. */
+import { wantedFile } from '../../job/parameters'
 import type { TunerClient } from '../../client'
 import { isEmbedded } from '../../models/catalogue'
 import type { DeviceInfo, Failure, FileEntry, ModelSummary, Progress } from '../../protocol'
@@ -79,7 +80,8 @@ export class ModelState {
     this.failure = null
     this.progress = []
     this.samples = {}
-    const { base_model, model_dtype, device, allow_downloads } = job
+    const { base_model, device, allow_downloads } = job
+    const model_dtype = wantedFile(job)
     try {
       this.summary = await this.client.request('open_model', { base_model, model_dtype, device, allow_downloads }, (progress) => {
         if (progress.type === 'model_progress') this.note(progress)
