@@ -191,7 +191,7 @@ export class GraphModel implements FrozenModel {
 const SAMPLED_ROWS = 4096
 
 /** Standard deviation of the entries of the embedding table, over evenly spaced rows of it. */
-export function embeddingStd(embedding: Embedding): number {
+function embeddingStd(embedding: Embedding): number {
   const rows = Math.min(SAMPLED_ROWS, embedding.vocab_size)
   const ids = Array.from({ length: rows }, (_, i) => Math.floor((i * embedding.vocab_size) / rows))
   const values = readEmbeddingRows(embedding, ids)

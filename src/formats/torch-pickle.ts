@@ -24,7 +24,7 @@ export interface PickledTensor {
   readonly stride: readonly [number, number]
 }
 
-export const STORAGE_TYPES = ['FloatStorage', 'HalfStorage', 'BFloat16Storage'] as const
+const STORAGE_TYPES = ['FloatStorage', 'HalfStorage', 'BFloat16Storage'] as const
 export type StorageType = (typeof STORAGE_TYPES)[number]
 
 type Numbers = 'numel' | 'storage_offset' | 'rows' | 'columns' | 'row_stride' | 'column_stride'

@@ -17,7 +17,7 @@ const EMBEDS = 'inputs_embeds'
 const EMBEDS_INPUTS = [EMBEDS, 'encoder_inputs_embeds'] as const
 export type EmbedsInput = (typeof EMBEDS_INPUTS)[number]
 /** The output that holds an input's gradient. */
-export const gradientOf = (input: EmbedsInput): string => `d_${input}`
+const gradientOf = (input: EmbedsInput): string => `d_${input}`
 
 export interface ScoreShape {
   /** Label slots of each row, L. */

@@ -75,7 +75,7 @@ export class PromptLibrary {
   }
 }
 
-export function summaryOf(record: PromptRecord): PromptSummary {
+function summaryOf(record: PromptRecord): PromptSummary {
   const { rows, prefix_task_cols, prefix_task_rows, ...summary } = record
   void [rows, prefix_task_cols, prefix_task_rows]
   return summary

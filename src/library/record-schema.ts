@@ -87,7 +87,7 @@ export const TuneReportSchema: Schema<TuneReport> = v.object({
   finished: v.picklist(['completed', 'early_stopped', 'cancelled']),
 })
 
-export const BaseModelRefSchema: Schema<BaseModelRef> = v.object({
+const BaseModelRefSchema: Schema<BaseModelRef> = v.object({
   id: v.pipe(text, v.minLength(1)),
   revision: text,
   model_dtype: text,

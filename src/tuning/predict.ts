@@ -20,7 +20,7 @@ interface Row {
 }
 
 /** The greedy tokens a teacher-forced row settles: its target as far as it is followed, and the first token that isn't. */
-export function draftTokens(target: readonly number[], scores: RowScores): number[] {
+function draftTokens(target: readonly number[], scores: RowScores): number[] {
   const said: number[] = []
   for (const [slot, id] of target.entries()) {
     const greedy = scores.greedy_ids[slot]

@@ -102,6 +102,15 @@ describe('the session', () => {
     expect((await failure(client.request('pause', {}))).message).toContain('No run is in progress')
   })
 
+  test('cancel reaches a run that has only begun to read its config.json, and leaves nothing behind', async () => {
+    const client = startWorker(new Map())
+    const tuning = failure(client.request('tune', { job: job(), name: 'early', train: examples, validation: null }))
+    await client.request('cancel', {})
+    expect((await tuning).code).toBe('cancelled')
+    expect(await client.request('interrupted_runs', {})).toEqual([])
+    expect(await client.request('list_prompts', {})).toEqual([])
+  })
+
   test('a run that a crash interrupted goes on from its checkpoint', { timeout: 120_000 }, async () => {
     const stores = new Map<string, KeyValueStore>()
     const first = startWorker(stores)

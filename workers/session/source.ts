@@ -10,9 +10,10 @@ import { invalidJob } from './failures'
 import type { OpenModel } from './models'
 import type { Services } from './services'
 
-/** What can be said against a job with config.json and the library alone. @throws CommandError with all problems; ModelError */
-export async function checkBeforeDownload(job: Job, services: Services): Promise<ConfigSummary> {
-  const facts = await services.loader.describe(job.base_model, job)
+/** What can be said against a job with config.json and the library alone. @throws CommandError with all problems; ModelError; the signal's reason */
+export async function checkBeforeDownload(job: Job, services: Services, signal?: AbortSignal): Promise<ConfigSummary> {
+  const facts = await services.loader.describe(job.base_model, { ...job, signal })
+  signal?.throwIfAborted()
   const { problems } = checkAgainstModel(job, facts)
   const source = await problemsOfSource(job, { base_model: job.base_model, kind: facts.kind, hidden_size: null }, services)
   if (problems.length + source.length > 0) throw invalidJob([...problems, ...source])

@@ -56,9 +56,9 @@ export class Runs {
   async tune({ job, name, train, validation }: Commands['tune'], report: Report): Promise<TuneResult> {
     const checked = checkJob(job)
     if (!checked.ok) throw invalidJob(checked.problems)
-    await checkBeforeDownload(checked.job, this.services)
     const run: RunRecord = { id: newId(), name, job: checked.job, train, validation }
     return this.exclusively(async (active) => {
+      await checkBeforeDownload(checked.job, this.services, active.abort.signal)
       await this.services.runs.begin(run)
       return this.go({ run, report, active, notices: checked.notices, checkpoint: null })
     })
