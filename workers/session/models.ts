@@ -37,6 +37,8 @@ export interface ModelRequest {
   readonly model_dtype: string
   /** A job's: float16 asks for an fp16 file where model_dtype is auto. */
   readonly torch_dtype?: string
+  /** A job's: whether q8 layers are computed as deployed. Default true. */
+  readonly simulate_rounding?: boolean
   readonly allow_downloads: boolean
 }
 
@@ -191,7 +193,8 @@ export class Models {
     signal?: AbortSignal,
   ): Promise<OpenModel> {
     const { loaded, cut } = await this.prepare(request, report, signal)
-    const key = `${loaded.id}|${loaded.sha256}|${request.device}`
+    const { simulate_rounding = true } = request
+    const key = `${loaded.id}|${loaded.sha256}|${request.device}|${simulate_rounding}`
     if (this.open?.key === key) return this.open
     if (this.held) {
       throw new CommandError(
@@ -207,7 +210,7 @@ export class Models {
     const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut, roundsActivations(cut))
     try {
       await this.requireSelfTest({ loaded, cut }, engine, report)
-      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions })
+      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions, simulate_rounding })
       this.open = { key, loaded, cut, engine, frozen, device_reason: reason }
       return this.open
     } catch (error) {
