@@ -4,7 +4,7 @@
  * Entries carry a fixed date, so the same files give the same archive.
  */
 import { Zip, ZipPassThrough } from 'fflate'
-import { piecesOf, totalLength, type Chunk } from '../graph/source'
+import { piecesOf, totalLength, type ByteSlice, type Chunk } from '../graph/source'
 import { FormatError } from './format-error'
 
 /** A file as chunks to put one after the other. */
@@ -40,12 +40,16 @@ export function zipFiles(files: readonly ChunkedFile[]): Chunk[] {
   }
 
   const archive: Chunk[] = []
-  // A piece of a slice comes out of the Zip as the array that went in; nothing then stands for it, as its slice stands there already.
-  const pieces = new WeakSet<Uint8Array>()
+  // A piece of a slice comes out of the Zip as the array that went in: the slice takes the place of its first piece, and the others go.
+  const pieces = new WeakMap<Uint8Array, ByteSlice | null>()
   const failures: Error[] = []
   const zip = new Zip((error, chunk) => {
     if (error) failures.push(error)
-    else if (!pieces.has(chunk)) archive.push(chunk)
+    else {
+      const place = pieces.get(chunk)
+      if (place === undefined) archive.push(chunk)
+      else if (place) archive.push(place)
+    }
   })
   for (const { path, chunks } of files) {
     const entry = new ZipPassThrough(path)
@@ -56,10 +60,11 @@ export function zipFiles(files: readonly ChunkedFile[]): Chunk[] {
         entry.push(chunk)
         continue
       }
-      archive.push(chunk)
+      let place: ByteSlice | null = chunk
       for (const piece of piecesOf(chunk)) {
-        pieces.add(piece)
+        pieces.set(piece, place)
         entry.push(piece)
+        place = null
       }
     }
     entry.push(new Uint8Array(0), true)
