@@ -14,6 +14,14 @@ export interface ModelFileRef {
   readonly path: string
 }
 
+/** A model with the files of it that are here. */
+export interface CachedModel {
+  readonly id: string
+  /** Some of its files exist in memory only. */
+  readonly dropped: boolean
+  readonly parts: readonly { readonly path: string; readonly bytes: number }[]
+}
+
 export type CacheProgress = (data: { progress: number; loaded: number; total: number }) => void
 
 /** What models consist of: JSON, ONNX graphs and their external data, vocabularies, templates. */
@@ -106,16 +114,26 @@ export class ModelCache {
     return this.virtual.get(id)
   }
 
-  /** Stored and dropped models, with their files' number and bytes. */
-  async models(): Promise<readonly { id: string; files: number; bytes: number }[]> {
-    const sums = new Map<string, { id: string; files: number; bytes: number }>()
-    const add = (id: string, bytes: number): void => {
-      const sum = sums.get(id) ?? { id, files: 0, bytes: 0 }
-      sums.set(id, { id, files: sum.files + 1, bytes: sum.bytes + bytes })
+  /** Stored and dropped models with their files, each file once (the newest revision's). */
+  async models(): Promise<readonly CachedModel[]> {
+    const found = new Map<string, { id: string; dropped: boolean; parts: Map<string, number> }>()
+    const of = (id: string, dropped: boolean) => {
+      const model = found.get(id) ?? { id, dropped, parts: new Map<string, number>() }
+      found.set(id, { ...model, dropped: model.dropped || dropped })
+      return model.parts
     }
-    for (const [path, manifest] of await this.files.list()) add(path.slice(0, path.indexOf('@')), manifest.size)
-    for (const [id, files] of this.virtual) for (const blob of files.values()) add(id, blob.size)
-    return [...sums.values()].sort((a, b) => a.id.localeCompare(b.id))
+    for (const [stored, { size }] of await this.files.list()) {
+      const [, id = '', path = ''] = /^(.*?)@[^/]*\/(.*)$/.exec(stored) ?? []
+      if (path !== '') of(id, false).set(path, size)
+    }
+    for (const [id, files] of this.virtual) for (const [path, blob] of files) of(id, true).set(path, blob.size)
+    return [...found.values()]
+      .map(({ id, dropped, parts }) => ({
+        id,
+        dropped,
+        parts: [...parts].map(([path, bytes]) => ({ path, bytes })).sort((a, b) => a.path.localeCompare(b.path)),
+      }))
+      .sort((a, b) => a.id.localeCompare(b.id))
   }
 
   /** Removes all files of a model, of every revision. */
