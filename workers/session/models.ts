@@ -7,7 +7,8 @@ import { GraphModel } from '../../src/engine/graph-model'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
 import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, cutModel, cutSeq2Seq, roundsActivations, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
+import { exactnessOf } from '../../src/graph/exactness'
 import { readModel } from '../../src/graph/read'
 import { AUTO_FLOAT16, wantedFile } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
@@ -198,7 +199,7 @@ export class Models {
   async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
     const input = selfTestInput(cut)
     const reference = await referenceLogits(this.services.ort, parts, input)
-    return compareLogits(await engineLogits(cut, engine, input), reference, roundsActivations(cut))
+    return compareLogits(await engineLogits(cut, engine, input), reference, exactnessOf(cut))
   }
 
   private async openNow(
@@ -221,7 +222,7 @@ export class Models {
     await this.close()
     signal?.throwIfAborted()
     report?.({ type: 'stage', text: 'Preparing the device' })
-    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut, roundsActivations(cut))
+    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut)
     try {
       await this.requireSelfTest({ loaded, cut }, engine, report)
       const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions, simulate_rounding })
