@@ -7,6 +7,7 @@
 import type { OnnxModel, ValueInfo } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
 import { GraphBuilder, MICROSOFT } from './graph-builder'
+import { lowerBarrier } from './lower-barrier'
 import { lowerGelu, lowerGeluGrad, lowerSilu, lowerSiluGrad } from './lower-activations'
 import { lowerAttention, lowerAttentionGrad, lowerRotary, lowerRotaryGrad } from './lower-attention'
 import { lowerGatherRows, lowerGatherRowsGrad } from './lower-rows'
@@ -151,5 +152,7 @@ function lowerOp(op: Op, builder: GraphBuilder): void {
       return lowerDynamicQuantizedMatMul(op, builder)
     case 'DynamicQuantizedMatMulGrad':
       return lowerDynamicQuantizedMatMulGrad(op, builder)
+    case 'Barrier':
+      return lowerBarrier(op, builder)
   }
 }
