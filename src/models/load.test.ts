@@ -286,7 +286,6 @@ describe('other models', () => {
     for (const [model_type, architecture] of [
       ['whisper', 'WhisperForConditionalGeneration'],
       ['vision-encoder-decoder', 'VisionEncoderDecoderModel'],
-      ['pegasus', 'PegasusForConditionalGeneration'],
       ['bart', 'BartForSequenceClassification'],
     ]) {
       cache.setVirtual(

@@ -7,7 +7,7 @@ import { AutoConfig, AutoTokenizer, env, ModelRegistry, type PreTrainedTokenizer
 import type { PretrainedConfig, ProgressInfo } from '@huggingface/transformers'
 import type { ModelCache } from './cache'
 import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
-import { describeConfig, type ConfigSummary } from './config'
+import { describeConfig, runAs, type ConfigSummary } from './config'
 import { FetchGate, networkError } from './fetch'
 import { locate, type LocatedPart, type ModelDtype, type PartRole } from './locate'
 import { asModelError, checkHead, ModelError } from './model-error'
@@ -163,9 +163,10 @@ export class ModelLoader {
 
   private async loadAll(id: string, options: LoadOptions): Promise<LoadedModel> {
     const pretrained = this.pretrained(id, options)
-    const config = await AutoConfig.from_pretrained(id, pretrained)
+    const said = await AutoConfig.from_pretrained(id, pretrained)
     options.signal?.throwIfAborted()
-    const summary = describeConfig(id, config)
+    const summary = describeConfig(id, said)
+    const config = await asTransformersRuns(id, said)
     const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained)
     const files = new Map<string, Uint8Array<ArrayBuffer>>()
     for (const path of SMALL_FILES) {
@@ -309,6 +310,14 @@ export class ModelLoader {
     }
     return external
   }
+}
+
+/** The config under the model type by which transformers.js knows how to run it. */
+async function asTransformersRuns(id: string, config: PretrainedConfig): Promise<PretrainedConfig> {
+  const { model_type } = config
+  if (model_type === null || runAs(model_type) === model_type) return config
+  // It makes a new one of any object, working out anew what follows from the type.
+  return AutoConfig.from_pretrained(id, { config: Object.assign(config, { model_type: runAs(model_type) }) })
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1)

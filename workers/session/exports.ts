@@ -8,6 +8,7 @@ import { yamlMapping } from '../../src/formats/yaml'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
 import type { ExportFormat } from '../../src/library/export-formats'
 import type { PromptRecord } from '../../src/library/prompt-record'
+import type { LoadedModel } from '../../src/models/load'
 import type { Commands, ExportedFiles } from '../../src/protocol'
 import { type Models, type ReadyModel } from './models'
 import { promptTensors, taskIndex } from './prompt-tensors'
@@ -108,6 +109,7 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
     const folder = path.slice(0, path.lastIndexOf('/') + 1)
     for (const [name, bytes] of external) files.set(`${folder}${name}`, bytes)
   }
+  const notices = runnableConfig(loaded, files)
   const pathsOf = (encoder: boolean) =>
     loaded.parts.filter(({ role }) => (role === 'encoder') === encoder).map(({ path }) => path)
   const { name, num_virtual_tokens, base_model, job } = prompt
@@ -125,7 +127,21 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
     },
     { encoders: pathsOf(true), decoders: pathsOf(false) },
   )
-  return { files: baked.files, notices: [] }
+  return { files: baked.files, notices }
+}
+
+/**
+ * Plain transformers.js has no class for a few model types that run here as another (models/config.ts): their config.json gets that type.
+ * @returns what was changed, said for people
+ */
+function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array>): string[] {
+  const { model_type } = config
+  const said = jsonOf(small.get('config.json'))
+  if (typeof said !== 'object' || said === null || !('model_type' in said) || said.model_type === model_type) return []
+  files.set('config.json', new TextEncoder().encode(JSON.stringify({ ...said, model_type }, null, 2)))
+  return [
+    `config.json says model_type ${String(model_type)} instead of ${String(said.model_type)}: transformers.js has no class for that one, and runs this one's files alike.`,
+  ]
 }
 
 /** Files of a tokenizer, which caikit's local backend wants beside an adapter. */
