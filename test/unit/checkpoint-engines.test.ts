@@ -59,9 +59,9 @@ test(
   },
 )
 
-test.each([1, 2])('on the embedded model wasm and cpu agree with and without (run %i)', async (segments) => {
+test('on the embedded model it changes nothing on wasm and cpu', { timeout: 120_000 }, async () => {
   const bytes = new Uint8Array(readFileSync('public/models/promptlathe/tiny-causal/onnx/model.onnx'))
-  const { program, feeds } = trainingStep(bytes, 5 * segments)
+  const { program, feeds } = trainingStep(bytes, 4)
   const plain = trainingStep(bytes)
   const cpu = await createTfjsEngine({ backend: 'cpu' })
   for (const engine of [cpu, wasm]) {
