@@ -175,7 +175,7 @@ const storage: Schema<StorageReport> = v.object({
   persisted: flag,
   usage_bytes: v.nullable(real),
   quota_bytes: v.nullable(real),
-  models: v.array(v.object({ id: text, files: count, bytes: count })),
+  models: v.array(v.object({ id: text, files: count, bytes: count, unfinished_bytes: count })),
   memory_only: v.nullable(text),
 })
 

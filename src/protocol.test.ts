@@ -190,7 +190,7 @@ describe('results', () => {
     persisted: true,
     usage_bytes: 1,
     quota_bytes: null,
-    models: [{ id: 'a', files: 1, bytes: 2 }],
+    models: [{ id: 'a', files: 1, bytes: 2, unfinished_bytes: 0 }],
     memory_only: null,
   }
 

@@ -85,7 +85,13 @@ export interface StorageReport {
   readonly persisted: boolean
   readonly usage_bytes: number | null
   readonly quota_bytes: number | null
-  readonly models: readonly { readonly id: string; readonly files: number; readonly bytes: number }[]
+  readonly models: readonly {
+    readonly id: string
+    readonly files: number
+    readonly bytes: number
+    /** Kept of downloads that are not whole, to go on from. */
+    readonly unfinished_bytes: number
+  }[]
   /** Set when IndexedDB can't be used and everything is kept in memory only: why. */
   readonly memory_only: string | null
 }

@@ -14,6 +14,14 @@ export interface ModelFileRef {
   readonly path: string
 }
 
+export interface StoredModel {
+  readonly id: string
+  readonly files: number
+  readonly bytes: number
+  /** Kept of files that are not whole, to go on from. */
+  readonly unfinished_bytes: number
+}
+
 export type CacheProgress = (data: { progress: number; loaded: number; total: number }) => void
 
 /** What models consist of: JSON, ONNX graphs and their external data, vocabularies, templates. */
@@ -27,7 +35,8 @@ export interface ModelCacheOptions {
   readonly local_path: string
 }
 
-const storedPath = ({ id, revision, path }: ModelFileRef): string => `${id}@${revision}/${path}`
+/** Where the storage keeps it. */
+export const storedPath = ({ id, revision, path }: ModelFileRef): string => `${id}@${revision}/${path}`
 
 export class ModelCache {
   readonly files: ShardedFiles
@@ -83,12 +92,6 @@ export class ModelCache {
     })
   }
 
-  /** The stored file in one piece, with what is known of it. */
-  async read(ref: ModelFileRef): Promise<{ manifest: Manifest; bytes: Uint8Array<ArrayBuffer> } | undefined> {
-    const file = await this.files.open(storedPath(ref))
-    return file && { manifest: file.manifest, bytes: await file.bytes() }
-  }
-
   manifest(ref: ModelFileRef): Promise<Manifest | undefined> {
     return this.files.manifest(storedPath(ref))
   }
@@ -106,22 +109,30 @@ export class ModelCache {
     return this.virtual.get(id)
   }
 
-  /** Stored and dropped models, with their files' number and bytes. */
-  async models(): Promise<readonly { id: string; files: number; bytes: number }[]> {
-    const sums = new Map<string, { id: string; files: number; bytes: number }>()
-    const add = (id: string, bytes: number): void => {
-      const sum = sums.get(id) ?? { id, files: 0, bytes: 0 }
-      sums.set(id, { id, files: sum.files + 1, bytes: sum.bytes + bytes })
+  /** Stored and dropped models, with their files' number and bytes, and what downloads that broke off left of them. */
+  async models(): Promise<readonly StoredModel[]> {
+    const sums = new Map<string, StoredModel>()
+    const add = (id: string, files: number, bytes: number, unfinished_bytes: number): void => {
+      const sum = sums.get(id) ?? { id, files: 0, bytes: 0, unfinished_bytes: 0 }
+      sums.set(id, {
+        id,
+        files: sum.files + files,
+        bytes: sum.bytes + bytes,
+        unfinished_bytes: sum.unfinished_bytes + unfinished_bytes,
+      })
     }
-    for (const [path, manifest] of await this.files.list()) add(path.slice(0, path.indexOf('@')), manifest.size)
-    for (const [id, files] of this.virtual) for (const blob of files.values()) add(id, blob.size)
+    const idOf = (path: string): string => path.slice(0, path.indexOf('@'))
+    for (const [path, manifest] of await this.files.list()) add(idOf(path), 1, manifest.size, 0)
+    for (const [path, bytes] of await this.files.partials()) add(idOf(path), 0, 0, bytes)
+    for (const [id, files] of this.virtual) for (const blob of files.values()) add(id, 1, blob.size, 0)
     return [...sums.values()].sort((a, b) => a.id.localeCompare(b.id))
   }
 
-  /** Removes all files of a model, of every revision. */
+  /** Removes all files of a model, of every revision, finished or not. */
   async removeModel(id: string): Promise<void> {
     this.virtual.delete(id)
-    for (const path of (await this.files.list()).keys()) if (path.startsWith(`${id}@`)) await this.files.delete(path)
+    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials()).keys()]
+    for (const path of new Set(paths)) if (path.startsWith(`${id}@`)) await this.files.delete(path)
   }
 
   private virtualByKey(key: string): Blob | undefined {

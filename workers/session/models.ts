@@ -7,7 +7,8 @@ import { GraphModel } from '../../src/engine/graph-model'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
 import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, cutModel, cutSeq2Seq, roundsActivations, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
+import { exactnessOf } from '../../src/graph/exactness'
 import { readModel } from '../../src/graph/read'
 import { AUTO_FLOAT16, wantedFile } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
@@ -37,6 +38,8 @@ export interface ModelRequest {
   readonly model_dtype: string
   /** A job's: float16 asks for an fp16 file where model_dtype is auto. */
   readonly torch_dtype?: string
+  /** A job's: whether q8 layers are computed as deployed. Default true. */
+  readonly simulate_rounding?: boolean
   readonly allow_downloads: boolean
 }
 
@@ -182,7 +185,7 @@ export class Models {
   async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
     const input = selfTestInput(cut)
     const reference = await referenceLogits(this.services.ort, parts, input)
-    return compareLogits(await engineLogits(cut, engine, input), reference, roundsActivations(cut))
+    return compareLogits(await engineLogits(cut, engine, input), reference, exactnessOf(cut))
   }
 
   private async openNow(
@@ -191,7 +194,8 @@ export class Models {
     signal?: AbortSignal,
   ): Promise<OpenModel> {
     const { loaded, cut } = await this.prepare(request, report, signal)
-    const key = `${loaded.id}|${loaded.sha256}|${request.device}`
+    const { simulate_rounding = true } = request
+    const key = `${loaded.id}|${loaded.sha256}|${request.device}|${simulate_rounding}`
     if (this.open?.key === key) return this.open
     if (this.held) {
       throw new CommandError(
@@ -204,10 +208,10 @@ export class Models {
     await this.close()
     signal?.throwIfAborted()
     report?.({ type: 'stage', text: 'Preparing the device' })
-    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut, roundsActivations(cut))
+    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut)
     try {
       await this.requireSelfTest({ loaded, cut }, engine, report)
-      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions })
+      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions, simulate_rounding })
       this.open = { key, loaded, cut, engine, frozen, device_reason: reason }
       return this.open
     } catch (error) {
