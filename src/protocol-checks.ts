@@ -87,7 +87,11 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   open_model: v.object(model),
   load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag }),
   add_model_files: v.object({ name: text, files }),
-  inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
+  inspect: v.object({
+    ...model,
+    files: v.nullable(v.pipe(v.array(path), v.minLength(1), v.maxLength(2))),
+    reference: v.nullable(text),
+  }),
   preview: v.object({ job: v.unknown(), examples }),
   tune: v.object(job),
   resume_run: onRun,
