@@ -33,7 +33,7 @@ export async function inspect(
     const { ops, unsupported } = coverage(...cutGraphs(cut))
     known = { ...known, kind: cut.kind, ops, unsupported, parameters: cut.parameters }
     if (unsupported.length > 0)
-      return { ...known, error: `${unsupported.length} nodes can't be computed here: ${opNames(unsupported)}` }
+      return { ...known, error: `${unsupported.length} node(s) can't be computed here: ${opNames(unsupported)}` }
     const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
