@@ -91,7 +91,11 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag, ...fileName }),
   model_files: v.object({ base_model: text, allow_downloads: flag, ...fileName }),
   add_model_files: v.object({ name: text, files, loose: v.optional(flag, false) }),
-  inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
+  inspect: v.object({
+    ...model,
+    files: v.nullable(v.pipe(v.array(path), v.minLength(1), v.maxLength(2))),
+    reference: v.nullable(text),
+  }),
   preview: v.object({ job: v.unknown(), examples }),
   tune: v.object(job),
   resume_run: onRun,
