@@ -123,7 +123,7 @@ export class ModelCache {
     }
     const idOf = (path: string): string => path.slice(0, path.indexOf('@'))
     for (const [path, manifest] of await this.files.list()) add(idOf(path), 1, manifest.size, 0)
-    for (const [path, bytes] of await this.files.partials()) add(idOf(path), 0, 0, bytes)
+    for (const [path, { shards, shard_bytes }] of await this.files.partials.list()) add(idOf(path), 0, 0, shards * shard_bytes)
     for (const [id, files] of this.virtual) for (const blob of files.values()) add(id, 1, blob.size, 0)
     return [...sums.values()].sort((a, b) => a.id.localeCompare(b.id))
   }
@@ -131,7 +131,7 @@ export class ModelCache {
   /** Removes all files of a model, of every revision, finished or not. */
   async removeModel(id: string): Promise<void> {
     this.virtual.delete(id)
-    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials()).keys()]
+    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials.list()).keys()]
     for (const path of new Set(paths)) if (path.startsWith(`${id}@`)) await this.files.delete(path)
   }
 
