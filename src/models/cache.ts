@@ -14,10 +14,12 @@ export interface ModelFileRef {
   readonly path: string
 }
 
-export interface StoredModel {
+/** A model with the files of it that are here. */
+export interface CachedModel {
   readonly id: string
-  readonly files: number
-  readonly bytes: number
+  /** Some of its files exist in memory only. */
+  readonly dropped: boolean
+  readonly parts: readonly { readonly path: string; readonly bytes: number }[]
   /** Kept of files that are not whole, to go on from. */
   readonly unfinished_bytes: number
 }
@@ -109,23 +111,30 @@ export class ModelCache {
     return this.virtual.get(id)
   }
 
-  /** Stored and dropped models, with their files' number and bytes, and what downloads that broke off left of them. */
-  async models(): Promise<readonly StoredModel[]> {
-    const sums = new Map<string, StoredModel>()
-    const add = (id: string, files: number, bytes: number, unfinished_bytes: number): void => {
-      const sum = sums.get(id) ?? { id, files: 0, bytes: 0, unfinished_bytes: 0 }
-      sums.set(id, {
-        id,
-        files: sum.files + files,
-        bytes: sum.bytes + bytes,
-        unfinished_bytes: sum.unfinished_bytes + unfinished_bytes,
-      })
+  /** Stored and dropped models with their files, each file once (the newest revision's). */
+  async models(): Promise<readonly CachedModel[]> {
+    const found = new Map<string, { id: string; dropped: boolean; parts: Map<string, number>; unfinished_bytes: number }>()
+    const of = (id: string, dropped: boolean, unfinished = 0) => {
+      const model = found.get(id) ?? { id, dropped, parts: new Map<string, number>(), unfinished_bytes: 0 }
+      found.set(id, { ...model, dropped: model.dropped || dropped, unfinished_bytes: model.unfinished_bytes + unfinished })
+      return model.parts
     }
-    const idOf = (path: string): string => path.slice(0, path.indexOf('@'))
-    for (const [path, manifest] of await this.files.list()) add(idOf(path), 1, manifest.size, 0)
-    for (const [path, { shards, shard_bytes }] of await this.files.partials.list()) add(idOf(path), 0, 0, shards * shard_bytes)
-    for (const [id, files] of this.virtual) for (const blob of files.values()) add(id, 1, blob.size, 0)
-    return [...sums.values()].sort((a, b) => a.id.localeCompare(b.id))
+    for (const [stored, { size }] of await this.files.list()) {
+      const [, id = '', path = ''] = /^(.*?)@[^/]*\/(.*)$/.exec(stored) ?? []
+      if (path !== '') of(id, false).set(path, size)
+    }
+    for (const [stored, { shards, shard_bytes }] of await this.files.partials.list()) {
+      of(stored.slice(0, stored.indexOf('@')), false, shards * shard_bytes)
+    }
+    for (const [id, files] of this.virtual) for (const [path, blob] of files) of(id, true).set(path, blob.size)
+    return [...found.values()]
+      .map(({ id, dropped, parts, unfinished_bytes }) => ({
+        id,
+        dropped,
+        unfinished_bytes,
+        parts: [...parts].map(([path, bytes]) => ({ path, bytes })).sort((a, b) => a.path.localeCompare(b.path)),
+      }))
+      .sort((a, b) => a.id.localeCompare(b.id))
   }
 
   /** Removes all files of a model, of every revision, finished or not. */

@@ -5,7 +5,7 @@
  * "The same" is told by a validator: the content's hash where the hub's listing gives it, else a strong ETag. It is compared here and not
  * sent as If-Range: that header would make browsers ask first (a CORS preflight), which the hosts the hub redirects to need not answer.
  */
-import { networkError } from './fetch'
+import { networkError } from './hub-errors'
 import { ModelError } from './model-error'
 import { TruncatedError } from './shards'
 

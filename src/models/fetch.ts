@@ -2,6 +2,7 @@
  * The one door through which model files come (`env.fetch` of transformers.js): it lets through what the user allowed, answers
  * "not found" itself where asking would be pointless, and turns what goes wrong into ModelErrors.
  */
+import { hubError, networkError } from './hub-errors'
 import { ModelError, pageInstead } from './model-error'
 
 export interface FetchGateOptions {
@@ -58,7 +59,7 @@ export class FetchGate {
       const [owner = '', name = ''] = url.slice(local_path.length).split('/')
       // Only embedded models lie there; asking for others would fill the console with 404s.
       if (!this.options.isEmbedded(`${owner}/${name}`)) return new Response(null, { status: 404 })
-      return this.request(url, url.slice(local_path.length), init)
+      return this.request(url, `${owner}/${name}`, url.slice(local_path.length + owner.length + name.length + 2), init)
     }
     const [, id, path] = url.startsWith(remote_host)
       ? (/^(.+?)\/resolve\/[^/]+\/(.+)$/.exec(url.slice(remote_host.length)) ?? [])
@@ -73,7 +74,7 @@ export class FetchGate {
         'Switch "allow_downloads" on, pick an embedded model, or add the model\'s files from a folder.',
       )
     }
-    return this.request(url, `${id}/${path}`, init)
+    return this.request(url, id, path, init)
   }
 
   /** What the hub lists of a model's folder, as it answers; null when it doesn't. Only for models that may be fetched. */
@@ -90,7 +91,8 @@ export class FetchGate {
     }
   }
 
-  private async request(url: string, what: string, init?: RequestInit): Promise<Response> {
+  private async request(url: string, id: string, path: string, init?: RequestInit): Promise<Response> {
+    const what = `${id}/${path}`
     const pause = this.options.pause ?? pauseByClock
     let response: Response
     for (let attempt = 1; ; attempt++) {
@@ -110,7 +112,7 @@ export class FetchGate {
     if (response.ok && !isPage) return response
     await response.body?.cancel()
     if (response.ok) throw pageInstead(what)
-    throw statusError(what, response)
+    throw hubError(id, path, response)
   }
 }
 
@@ -120,34 +122,4 @@ function patience({ status, headers }: Response, attempt: number): number | null
   const asked = Number(headers.get('retry-after') ?? NaN) * 1000
   const ms = Number.isFinite(asked) ? asked : FIRST_PAUSE_MS * 4 ** (attempt - 1)
   return ms > LONGEST_PAUSE_MS ? null : ms
-}
-
-export const networkError = (what: string, cause: unknown): ModelError =>
-  new ModelError(
-    'network',
-    `${what} could not be downloaded: the connection failed`,
-    'Check the network (or a firewall before huggingface.co) and try again. Models that were downloaded before, embedded ones and folders work offline.',
-    { cause },
-  )
-
-function statusError(what: string, response: Response): ModelError {
-  const { status } = response
-  const reason = response.headers.get('x-error-code')
-  if (reason === 'GatedRepo') {
-    return new ModelError(
-      'not_found',
-      `${what}: this model is gated (HTTP ${status})`,
-      'Its owner wants you to accept terms on the hub. Do so there, download the files, and add them here as a folder.',
-    )
-  }
-  if (status === 401 || status === 403) {
-    return new ModelError(
-      'not_found',
-      `${what}: the hub does not show it (HTTP ${status})`,
-      'No such model, or it is private or gated. Check the id for typing mistakes; for a gated model download the files yourself and add them as a folder.',
-    )
-  }
-  if (status === 429)
-    return new ModelError('network', `${what}: too many requests (HTTP 429)`, 'Wait a few minutes and try again.')
-  return new ModelError('network', `${what}: the server answered HTTP ${status}`, 'Try again in a moment.')
 }

@@ -180,7 +180,7 @@ describe('a download', () => {
     expect(error).toMatchObject({ code: 'network' })
     expect(hub.ranges).toHaveLength(5)
     expect(hub.pauses).toEqual([500, 1000, 2000, 4000])
-    expect(await cache.models()).toEqual([{ id: 'org/model', files: 0, bytes: 0, unfinished_bytes: 300 }])
+    expect(await cache.models()).toEqual([{ id: 'org/model', dropped: false, parts: [], unfinished_bytes: 300 }])
 
     reload()
     hub.requests = []
@@ -189,7 +189,7 @@ describe('a download', () => {
     expect(bytesOf(await get({ onProgress: (loaded) => progress.push(loaded) }))).toEqual(hub.file)
     expect(hub.ranges).toEqual(['bytes=300-'])
     expect(progress[0]).toBe(300)
-    expect(await cache.models()).toEqual([{ id: 'org/model', files: 1, bytes: 950, unfinished_bytes: 0 }])
+    expect(await cache.models()).toMatchObject([{ id: 'org/model', parts: [{ bytes: 950 }], unfinished_bytes: 0 }])
     expect(await store.keys()).toHaveLength(11)
   })
 

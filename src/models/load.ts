@@ -12,7 +12,9 @@ import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
 import { describeConfig, runAs, type ConfigSummary } from './config'
 import { FetchGate, pauseByClock } from './fetch'
 import { HubFiles } from './hub-files'
-import { locate, type LocatedPart, type ModelDtype, type PartRole } from './locate'
+import { fileNames } from './layout'
+import { choicesOf, locate, namesFor, type DtypeChoice, type LocatedPart, type ModelDtype, type ModelRef } from './locate'
+import type { PartRole } from './locate'
 import { asModelError, checkHead, ModelError } from './model-error'
 import { Sha256, sha256 } from './sha256'
 import { adaptTokenizer, decoderStartTokenId, type ModelTokenizer } from './tokenizer'
@@ -26,6 +28,8 @@ export interface LoadProgress {
 
 export interface LoadOptions {
   readonly model_dtype: string
+  /** transformers.js' own, for causal models whose file has another name than "model". Empty or absent: the usual names. */
+  readonly model_file_name?: string | undefined
   readonly allow_downloads: boolean
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -68,7 +72,15 @@ export interface LoadedModel extends ConfigSummary {
   readonly file_bytes: number
 }
 
-const SMALL_FILES = [
+/** What could be loaded of a model, before anything large is fetched. */
+export interface ModelOffer extends ConfigSummary {
+  readonly choices: readonly DtypeChoice[]
+  /** The dtype that model_dtype "auto" takes. */
+  readonly auto: ModelDtype
+}
+
+/** A model's files besides its weights, as far as they are used here. */
+export const SMALL_FILES = [
   'config.json',
   'generation_config.json',
   'tokenizer.json',
@@ -135,6 +147,30 @@ export class ModelLoader {
     )
   }
 
+  /**
+   * The dtypes there are of a model, with files and sizes. Of a hub model it fetches config.json at most.
+   * @param listed the repository's files with their sizes, where the hub said them; else each is asked for
+   * @throws ModelError; the signal's reason
+   */
+  offer(id: string, options: LoadOptions, listed: ReadonlyMap<string, number | null> | null): Promise<ModelOffer> {
+    return this.guarded(id, options, async () => {
+      const said = await AutoConfig.from_pretrained(id, this.pretrained(id, options))
+      options.signal?.throwIfAborted()
+      const summary = describeConfig(id, said)
+      const model = this.refOf(id, summary, await asTransformersRuns(id, said), options)
+      const sizeOf =
+        listed === null ? (path: string) => this.sizeOf(id, path) : (path: string) => Promise.resolve(listed.get(path))
+      const choices = await choicesOf(model, sizeOf)
+      const { model_dtype: auto } = await locate(model, 'auto', sizeOf)
+      return { ...summary, choices, auto }
+    })
+  }
+
+  private refOf(id: string, { kind }: ConfigSummary, config: PretrainedConfig, options: LoadOptions): ModelRef {
+    const lying = fileNames(this.cache.virtualFiles(id)?.keys() ?? [])
+    return { id, kind, config, file_names: namesFor({ id, kind }, options.model_file_name ?? '', lying) }
+  }
+
   private async guarded<T>(id: string, options: LoadOptions, work: () => Promise<T>): Promise<T> {
     if (!isModelId(id)) {
       throw new ModelError('invalid', `"${id.slice(0, 100)}" is not a model id`, 'Give it as on the hub, like Xenova/distilgpt2.')
@@ -188,7 +224,7 @@ export class ModelLoader {
     const configs = [jsonOf(files.get('generation_config.json')), { ...config }]
     const tokenizer = adaptTokenizer(pretrained_tokenizer, configs)
     const decoder_start_token_id = summary.kind === 'seq2seq' ? decoderStartTokenId(configs) : null
-    const located = await locate({ id, kind: summary.kind, config }, options.model_dtype, (path) => this.sizeOf(id, path))
+    const located = await locate(this.refOf(id, summary, config, options), options.model_dtype, (path) => this.sizeOf(id, path))
 
     const parts: LoadedPart[] = []
     for (const part of located.parts) parts.push(await this.part(id, part, options))

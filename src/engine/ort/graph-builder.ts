@@ -171,6 +171,7 @@ export class GraphBuilder {
 /** TensorProto.DataType, for Cast. */
 export const FLOAT = 1
 export const INT32 = 6
+export const BOOL = 9
 
 export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i])

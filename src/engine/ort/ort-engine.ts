@@ -9,7 +9,7 @@ import { EngineError, type Counters, type Engine, type Executable, type HostArra
 import { lower } from './lower'
 import { createSession } from './ort-session'
 import { ortMessage, type OrtLibrary, type OrtSession, type OrtTensor } from './ort-library'
-import { peakActivationBytes } from './peak-activations'
+import { peakActivationBytes } from '../../graph/peak-activations'
 import { startThreads } from './ort-threads'
 
 export interface OrtEngineOptions {
