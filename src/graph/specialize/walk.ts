@@ -13,12 +13,15 @@ import type { DerivedCache, Emitter } from '../normalize/emitter'
 import { HostLane, type Lane, type Taint } from '../normalize/lanes'
 import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
+import { isTokenTest, noToken } from './token-test'
 
 /** Ops that only look at their input's shape, which is always known. */
 export const SHAPE_ONLY: ReadonlySet<string> = new Set(['Shape', 'Size'])
 /** Operands with more elements than this are worth recognising an op as one already done. */
 const SMALL = 64
 const DEEPEST_IF = 16
+/** Operator sets onnxruntime takes for granted; its own optimizer writes files that do not import them. */
+const IMPLIED_OPSETS: ReadonlyMap<string, number> = new Map([['com.microsoft', 1]])
 
 /** What all walks over one model share: values that depend on the file alone. */
 export class StaticCache {
@@ -88,7 +91,7 @@ export class Walk {
   private node(node: Node, scope: Scope, depth: number): readonly (Lane | null)[] {
     if (opKey(node) === 'If') return this.branch(node, scope, depth)
     const inputs = node.inputs.map((name) => (name === '' ? null : scope.get(name)))
-    const opset = this.options.opsets.get(node.domain)
+    const opset = this.options.opsets.get(node.domain) ?? IMPLIED_OPSETS.get(node.domain)
     if (opset === undefined) throw new GraphError(`the file does not import the operator set of domain '${node.domain}'`)
     if (SHAPE_ONLY.has(opKey(node))) return [this.shapeOf(node, inputs)]
     const host: (HostLane | null)[] = []
@@ -178,6 +181,7 @@ export class Walk {
       opset,
       inputs.map((lane) => lane && lane.array),
     )
+    if (isTokenTest(node, inputs)) return arrays.map((array, i) => noToken(node.outputs[i] ?? '', array))
     const results = arrays.map((array, i) => {
       const name = node.outputs[i] ?? ''
       // A view of an operand as it is (Cast to its own type, say) stays that operand, weights above all.
