@@ -129,6 +129,41 @@ const GROUP_QUERY: readonly RuleCase[] = [
   }),
 ]
 
+/** onnxruntime has it on the GPU alone: its CPU kernel is given heads normalised before. */
+function normedGroupQuery(): RuleCase {
+  const name = `${MS}GroupQueryAttention`
+  const attributes = { num_heads: 4, kv_num_heads: 2, do_rotary: 1 }
+  const tail = ['seqlens', 'total', 'cos', 'sin']
+  const heads = (from: string, flat: string, weight: string) => [
+    node('Reshape', [from, 'heads'], [`${from}_heads`]),
+    node('SimplifiedLayerNormalization', [`${from}_heads`, weight], [`${from}_normed`], { axis: -1, epsilon: float(1e-3) }),
+    node('Reshape', [`${from}_normed`, flat], [`${from}_flat`]),
+  ]
+  const test = attention('heads normalised', {
+    op: name,
+    widths: { q: 64, k: 32, v: 32 },
+    inputs: ['q', 'k', 'v', '', '', ...tail, '', '', '', '', '', 'gq', 'gk'],
+    attributes: { ...attributes, qk_norm_epsilon: float(1e-3) },
+    constants: {
+      seqlens: int32([2], [4, 4]),
+      total: int32([1], [5]),
+      ...rotaryTables(8),
+      gq: f([16]),
+      gk: f([16], wave(17).slice(1)),
+      heads: v(2, 5, -1, 16),
+      wide: v(2, 5, 64),
+      narrow: v(2, 5, 32),
+    },
+  })
+  const reference = [
+    ...test.nodes.slice(0, -1),
+    ...heads('q', 'wide', 'gq'),
+    ...heads('k', 'narrow', 'gk'),
+    domainNode(name, ['q_flat', 'k_flat', 'v', '', '', ...tail], ['y'], attributes),
+  ]
+  return { ...test, reference }
+}
+
 const mha = (title: string, attributes: Attributes, inputs: string[], constants: Record<string, Tensor> = {}) =>
   attention(title, {
     op: `${MS}MultiHeadAttention`,
@@ -459,6 +494,7 @@ const EINSUM: readonly RuleCase[] = [
 
 export const FUSED_CASES: readonly RuleCase[] = [
   ...GROUP_QUERY,
+  normedGroupQuery(),
   ...MULTI_HEAD,
   ...PACKED_WEIGHTS,
   ...ONNX_ATTENTION,

@@ -88,7 +88,7 @@ describe('what fused ops refuse, by name', () => {
       gqa(['', '', 'n', 'n', 'wide', 'wide'], { do_rotary: 1 }),
       /a rotary cache for 8 dimensions of heads of 2/,
     ],
-    ['quantised caches', gqa(['', '', 'n', 'n', '', '', '', '', '', 'w']), /input 12 is not supported/],
+    ['quantised caches', gqa(['', '', 'n', 'n', '', '', '', '', '', 'w']), /quantised keys and values are not supported/],
     ['heads that do not fit', gqa(['', '', 'n', 'n'], { num_heads: 3 }), /a query of \[2, 3, 4\] for 3 heads/],
     ['a mask that is computed', gqa(['', '', 'n', 'n', '', '', '', 'x']), /input 10 has to be a constant/],
     [

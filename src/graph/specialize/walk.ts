@@ -13,6 +13,7 @@ import type { DerivedCache, Emitter } from '../normalize/emitter'
 import { HostLane, type Lane, type Taint } from '../normalize/lanes'
 import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
+import type { HostBudget } from './budget'
 import { isTokenTest, noToken } from './token-test'
 
 /** Ops that only look at their input's shape, which is always known. */
@@ -53,6 +54,7 @@ export interface WalkOptions {
   readonly emit: Emitter
   readonly cache: StaticCache
   readonly simulate_rounding: boolean
+  readonly budget: HostBudget
 }
 
 export class Walk {
@@ -181,6 +183,7 @@ export class Walk {
       opset,
       inputs.map((lane) => lane && lane.array),
     )
+    this.options.budget.spend([...inputs, ...arrays])
     if (isTokenTest(node, inputs)) return arrays.map((array, i) => noToken(node.outputs[i] ?? '', array))
     const results = arrays.map((array, i) => {
       const name = node.outputs[i] ?? ''
@@ -218,14 +221,18 @@ function aliased(node: Node, inputs: readonly (HostLane | null)[]): HostLane | u
 function lazyTranspose(node: Node, inputs: readonly (HostLane | null)[]): HostLane {
   const lane = inputs[0]
   if (!lane) throw new GraphError('input 0 is missing')
-  const perm = transposePerm({ node }, lane.dims.length)
+  const given = transposePerm({ node }, lane.dims.length)
+  // Of a transposition it is one of what lies under it: a chain of them never has to be followed.
+  const under = lane.transposeOf
+  const perm = under ? given.map((axis) => under.perm[axis] ?? axis) : given
+  const source = under?.lane ?? lane
   return new HostLane({
     name: node.outputs[0] ?? '',
-    dims: perm.map((axis) => lane.dims[axis] ?? 1),
-    dtype: lane.dtype,
-    make: () => transpose(lane.array, perm),
+    dims: perm.map((axis) => source.dims[axis] ?? 1),
+    dtype: source.dtype,
+    make: () => transpose(source.array, perm),
     isStatic: true,
-    transposeOf: { lane, perm },
+    transposeOf: { lane: source, perm },
   })
 }
 
