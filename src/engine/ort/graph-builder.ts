@@ -21,8 +21,20 @@ export interface NodeOptions {
   readonly outputs?: readonly string[]
 }
 
+/** Weights up to this many elements (norms, biases) are expanded once for all who read them. */
+const SHARED_ELEMENTS = 2 ** 15
+
+export function isHalf({ dtype }: Tensor): boolean {
+  return dtype === 'float16' || dtype === 'bfloat16'
+}
+
 export class GraphBuilder {
   readonly nodes: Node[] = []
+  /**
+   * Nodes on weights alone, which come before all others in the model. onnxruntime computes what stands late first where either order would do:
+   * so placed, a weight is expanded when its product is due, and not before everything that product waits for.
+   */
+  readonly earlyNodes: Node[] = []
   readonly initializers = new Map<string, Tensor>()
   private readonly memo = new Map<string, string>()
   private readonly taken: Set<string>
@@ -40,12 +52,21 @@ export class GraphBuilder {
 
   /** A node; returns its first output. */
   node(op_type: string, inputs: readonly string[], options: NodeOptions = {}): string {
+    return this.add(this.nodes, op_type, inputs, options)
+  }
+
+  /** A node on weights alone, for the one product that reads it; see `earlyNodes`. */
+  early(op_type: string, inputs: readonly string[], attributes: NodeOptions['attributes'] = {}): string {
+    return this.add(this.earlyNodes, op_type, inputs, { attributes })
+  }
+
+  private add(to: Node[], op_type: string, inputs: readonly string[], options: NodeOptions): string {
     const outputs = options.outputs ?? [this.freshName()]
-    this.nodes.push({
+    to.push({
       op_type,
       domain: options.domain ?? '',
       // onnxruntime wants every name once.
-      name: `${this.origin}/${op_type}#${this.nodes.length}`,
+      name: `${this.origin}/${op_type}#${this.nodes.length + this.earlyNodes.length}`,
       inputs: inputs.map((name) => this.emitted(name)),
       outputs,
       attributes: new Map(Object.entries(options.attributes ?? {})),
@@ -135,6 +156,11 @@ export class GraphBuilder {
     return this.node('Reshape', [x, this.int64s(to)], { ...allowZero(to), ...(outputs && { outputs }) })
   }
 
+  /** A tensor as an initializer, once for each key. */
+  held(key: string, tensor: Tensor): string {
+    return this.shared(`held ${key}`, () => this.initializer(tensor))
+  }
+
   private initializer(tensor: Tensor): string {
     const name = this.freshName()
     this.initializers.set(name, tensor)
@@ -150,6 +176,8 @@ export class GraphBuilder {
       this.initializers.set(name, tensor)
       return name
     }
+    // What is expanded anew at every use is not shared.
+    if (isHalf(tensor) && elementCount(dims) > SHARED_ELEMENTS) return this.converted(name, tensor, { dtype, dims })
     return this.shared(`constant ${name}`, () => this.converted(name, tensor, { dtype, dims }))
   }
 
@@ -161,11 +189,21 @@ export class GraphBuilder {
       )
     }
     if (dtype !== 'float32') return this.initializer(fromIntegers(dtype, dims, toIntegers(tensor)))
-    if (tensor.dtype !== 'float16' && tensor.dtype !== 'bfloat16') return this.initializer(fromFloat32(dims, toFloat32(tensor)))
-    // The file's own bytes go in and onnxruntime expands them: no second copy of the weights in JavaScript.
-    const half = this.initializer({ ...tensor, dims })
-    return this.node('Cast', [half], { attributes: { to: int(FLOAT) } })
+    if (!isHalf(tensor)) return this.initializer(fromFloat32(dims, toFloat32(tensor)))
+    // The file's own bytes go in and are expanded for the node that reads them: no other copy stays.
+    if (tensor.dtype === 'float16') {
+      return this.early('Cast', [this.held(`half ${name}`, { ...tensor, dims })], { to: int(FLOAT) })
+    }
+    // onnxruntime's CPU provider has no Cast from bfloat16.
+    const bits = this.held(`half ${name}`, { ...tensor, dims, dtype: 'uint16' })
+    const table = this.shared('bfloat16 values', () => this.initializer(fromFloat32([65536], bfloat16Values())))
+    return this.early('Gather', [table, this.early('Cast', [bits], { to: int(INT32) })])
   }
+}
+
+/** The number each 16 bits stand for. */
+function bfloat16Values(): Float32Array {
+  return new Float32Array(Uint32Array.from({ length: 65536 }, (_, bits) => bits << 16).buffer)
 }
 
 /** TensorProto.DataType, for Cast. */
