@@ -8,6 +8,7 @@ import { bytesFormat, type PackedFormat } from '../graph/packed'
 import type { OpDraft } from '../graph/op-types'
 import type { Op, OpNamed, Program } from '../graph/program'
 import { ProgramBuilder } from '../graph/rewrite'
+import { byteLength, partOf } from '../graph/tensor'
 
 /** A weight as it lies in the file. */
 export interface StoredMatrix {
@@ -27,7 +28,7 @@ function pieceOf(tensor: Tensor, dims: readonly number[], start: number, end: nu
   const known = pieces.get(tensor) ?? new Map<string, Tensor>()
   pieces.set(tensor, known)
   const key = `${start} ${end}`
-  const piece = known.get(key) ?? { dtype: tensor.dtype, dims, bytes: tensor.bytes.subarray(start, end) }
+  const piece = known.get(key) ?? partOf(tensor, dims, start, end - start)
   known.set(key, piece)
   return piece
 }
@@ -91,13 +92,13 @@ function asProduct(op: Op, program: Program): Product | undefined {
   }
 }
 
-function matrixOf(product: Product, { dtype, dims, bytes }: Tensor): StoredMatrix | undefined {
-  if (product.op !== 'MatMul') return { dtype, rows: product.attrs.rows, columns: product.attrs.columns, bytes: bytes.byteLength }
+function matrixOf(product: Product, tensor: Tensor): StoredMatrix | undefined {
+  const { dtype, dims } = tensor
+  const bytes = byteLength(tensor)
+  if (product.op !== 'MatMul') return { dtype, rows: product.attrs.rows, columns: product.attrs.columns, bytes }
   const [rows, columns] = dims
   const floats = dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16'
-  return floats && dims.length === 2 && rows !== undefined && columns !== undefined
-    ? { dtype, rows, columns, bytes: bytes.byteLength }
-    : undefined
+  return floats && dims.length === 2 && rows !== undefined && columns !== undefined ? { dtype, rows, columns, bytes } : undefined
 }
 
 /** Pieces begin with a byte and hold whole blocks; a block of all rows may be cut, it has one scale. Undefined: not at all. */
@@ -159,9 +160,9 @@ class SlicedProduct {
     const source = product.inputs[i] ?? ''
     const tensor = builder.constantTensor(source)
     const block = i > 1 && product.op !== 'MatMul' ? product.attrs.block_rows : 1
-    const each = tensor.bytes.byteLength / Math.ceil(rows / block)
+    const each = byteLength(tensor) / Math.ceil(rows / block)
     const [start, end] = [(first / block) * each, Math.ceil((first + count) / block) * each]
-    const size = tensor.bytes.byteLength / elementCount(tensor.dims)
+    const size = byteLength(tensor) / elementCount(tensor.dims)
     const piece = pieceOf(tensor, dims ?? [(end - start) / size], start, end)
     return builder.sharedConstant(piece, `${source} from ${first}`, builder.type(source).dtype)
   }

@@ -6,6 +6,8 @@
  * INT64_MAX "until the end" stays larger than any dimension). It knows nothing of prompts, training or devices.
  */
 
+import type { ByteSlice } from './source'
+
 /** Element types, named as in PyTorch; `int4` and `uint4` hold two elements a byte, low nibble first. */
 export type DType =
   | 'float32'
@@ -25,11 +27,17 @@ export type DType =
   | 'bool'
   | 'string'
 
-/** A constant of the file. `bytes` is a view into the file (little-endian, maybe unaligned), never a copy. */
+/**
+ * A constant of the file; it keeps its identity, by which others know it. `bytes` is a view into the file (little-endian, maybe unaligned)
+ * where the file is in memory. Where it isn't, a large constant is `stored`: each look at `bytes` reads it into new memory, which is to be
+ * let go of soon. Its size is `byteLength` (tensor.ts), which reads nothing.
+ */
 export interface Tensor {
   readonly dtype: DType
   readonly dims: readonly number[]
   readonly bytes: Uint8Array
+  /** Where the bytes lie when they are not in memory. */
+  readonly stored?: ByteSlice
 }
 
 export type Attribute =

@@ -109,6 +109,8 @@ export type CompositeOp =
   | OpOf<'PackedMatMul', PackedFormat>
   /** (dy [...,N], codes, scales, zero_points?) -> dx [...,K] = dy w^T. */
   | OpOf<'PackedMatMulGrad', PackedFormat>
+  /** (x, after) -> x as it is, of any type; `after` is not read, but computed first: what is made of the result can't be made earlier. */
+  | OpOf<'Barrier'>
 
 export type Op = StandardOp | CompositeOp
 export type OpName = Op['op']
@@ -142,6 +144,7 @@ export const COMPOSITES = [
   'DynamicQuantizedMatMulGrad',
   'PackedMatMul',
   'PackedMatMulGrad',
+  'Barrier',
 ] as const satisfies readonly CompositeOp['op'][]
 
 export interface Program {

@@ -1,5 +1,5 @@
 /**
- * An ONNX file's bytes to its graph. Nothing is copied: weights are views into the file.
+ * An ONNX file's bytes to its graph. No weight is copied: they are views into a file in memory, and stay in any other file unread.
  *
  * Field numbers: https://github.com/onnx/onnx/blob/v1.18.0/onnx/onnx.proto3. It checks that the file is well formed
  * (sizes, names, nesting), not that its ops make sense; what it has no use for (value_info, doc strings, metadata, local
@@ -8,11 +8,12 @@
 import type { Attribute, DType, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
 import { attributeTypeOf, dtypeOf } from './onnx-enums'
 import { readTensor, type ExternalData } from './read-tensor'
+import type { ByteSource } from './source'
 import { FIXED32, VARINT, WireReader } from './wire'
 
 export interface ReadOptions {
   /** External data files by the name the model calls them ("model.onnx_data"). */
-  readonly external?: ReadonlyMap<string, Uint8Array>
+  readonly external?: ReadonlyMap<string, Uint8Array | ByteSource>
   /** Leave external tensors without bytes instead: enough for edits that only need names and shapes. */
   readonly skipExternal?: boolean
 }
@@ -24,9 +25,9 @@ const NO_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map()
  * Reads a model. Initializers that older files also list among the graph inputs are left out of `inputs`.
  * @throws GraphError for anything malformed or beyond the IR, with the field's path and its byte offset
  */
-export function readModel(bytes: Uint8Array, options: ReadOptions = {}): OnnxModel {
+export function readModel(file: Uint8Array | ByteSource, options: ReadOptions = {}): OnnxModel {
   const external: ExternalData = options.skipExternal ? 'skip' : (options.external ?? new Map())
-  const reader = WireReader.over(bytes, 'model')
+  const reader = WireReader.over(file, 'model')
   let ir_version = 0
   let producer_name = ''
   let graph: Graph | null = null

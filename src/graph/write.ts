@@ -1,14 +1,16 @@
 /**
- * A graph to the bytes of an ONNX file, in chunks: weights are handed through as the views they are, never copied.
+ * A graph to the bytes of an ONNX file, in chunks: weights are handed through as the views or slices they are, never copied.
  *
  * The inverse of `read.ts` (same field numbers, same spec). To change a file that exists, patch it (`bake.ts`) rather than
  * write it anew: the reader drops what the IR has no place for.
  */
 import type { Attribute, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
 import { ATTRIBUTE_TYPES, DATA_TYPES } from './onnx-enums'
+import type { Chunk } from './source'
+import { byteLength, chunkOf } from './tensor'
 import { WireWriter } from './wire'
 
-export { concatBytes } from './wire'
+export { concatBytes } from './source'
 
 /** Before this IR version every initializer has to be a graph input too, which this project never writes. */
 const MIN_IR_VERSION = 4
@@ -16,10 +18,10 @@ const MIN_IR_VERSION = 4
 const EXTERNAL = 1
 
 /**
- * The model as an ONNX file, in chunks to put one after the other. Weights are among them as views, unless they are external data.
+ * The model as an ONNX file, in chunks to put one after the other. Weights are among them as views or slices, unless they are external data.
  * @param external initializers whose bytes stay out of the file: the name of the file that is just these bytes, by initializer
  */
-export function writeModel(model: OnnxModel, external: ReadonlyMap<string, string> = new Map()): Uint8Array[] {
+export function writeModel(model: OnnxModel, external: ReadonlyMap<string, string> = new Map()): Chunk[] {
   const writer = new WireWriter()
   writer.int64(1, Math.max(model.ir_version, MIN_IR_VERSION))
   if (model.producer_name !== '') writer.string(2, model.producer_name)
@@ -65,7 +67,7 @@ export function encodeTensor(name: string, tensor: Tensor): WireWriter {
   writer.int64(2, DATA_TYPES[tensor.dtype])
   if (name !== '') writer.string(8, name)
   if (tensor.dtype === 'string') writer.raw(tensor.bytes)
-  else writer.bytes(9, tensor.bytes)
+  else writer.bytes(9, chunkOf(tensor))
   return writer
 }
 
@@ -75,7 +77,13 @@ function encodeExternalTensor(name: string, tensor: Tensor, location: string): W
   if (tensor.dims.length > 0) writer.packedInt64(1, tensor.dims)
   writer.int64(2, DATA_TYPES[tensor.dtype])
   writer.string(8, name)
-  const entries = { location, offset: '0', length: String(tensor.bytes.byteLength) }
+  encodeExternalData(writer, location, 0, byteLength(tensor))
+  return writer
+}
+
+/** The fields of a TensorProto that say where its bytes lie. */
+export function encodeExternalData(writer: WireWriter, location: string, offset: number, length: number): void {
+  const entries = { location, offset: String(offset), length: String(length) }
   for (const [key, value] of Object.entries(entries)) {
     const entry = new WireWriter()
     entry.string(1, key)
@@ -83,7 +91,6 @@ function encodeExternalTensor(name: string, tensor: Tensor, location: string): W
     writer.message(13, entry)
   }
   writer.int64(14, EXTERNAL)
-  return writer
 }
 
 function encodeAttribute(name: string, attribute: Attribute): WireWriter {

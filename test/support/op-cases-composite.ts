@@ -2,6 +2,7 @@
 import { blockCount, packedBytes, weightDims, type PackedFormat } from '../../src/graph/packed'
 import {
   codes,
+  bools,
   constant,
   exactIndices,
   exactly,
@@ -26,6 +27,7 @@ export function compositeCases(): OpCase[] {
     ...lossCases(),
     ...quantizedCases(),
     ...packedCases(),
+    ...barrierCases(),
   ]
 }
 
@@ -181,6 +183,18 @@ function probabilities(dims: readonly number[]): Operand {
     row.forEach((x, i) => (row[i] = x / total))
   }
   return { ...raw, data }
+}
+
+function barrierCases(): OpCase[] {
+  const pairs: readonly (readonly [string, Operand, Operand])[] = [
+    ['of one shape', floats([2, 3]), floats([2, 3])],
+    ['a scalar first', floats([2, 3, 4]), floats([])],
+    ['of a scalar', floats([]), floats([5])],
+    ['numbers after indices', floats([4]), indices([2, 2], 9)],
+    ['indices after numbers', indices([3, 2], 9), floats([7])],
+    ['conditions after numbers', bools([2, 5]), floats([1, 2])],
+  ]
+  return pairs.map(([what, x, after]) => opCase(what, (io) => ({ op: 'Barrier', ...io, attrs: {} }), [x, after], [x.type], 0))
 }
 
 function rowCases(): OpCase[] {

@@ -185,12 +185,26 @@ describe('the session', () => {
         { path: 'one.onnx', blob: onnx },
         { path: 'bad.onnx', blob: new Blob(['nonsense']) },
       ],
+      loose: true,
     })
     const one = { ...inspect, base_model: 'local/one', file: 'one.onnx' }
     expect(await client.request('inspect', one)).toMatchObject({ error: null, self_test: { ok: true } })
     const broken = await client.request('inspect', { ...one, file: 'bad.onnx' })
     expect(broken.error).not.toBeNull()
     expect((await failure(client.request('inspect', { ...one, file: 'none.onnx' }))).code).toBe('not_found')
+  })
+
+  test('a q8 file is tuned as it is deployed, or exactly, as the job says', { timeout: 120_000 }, async () => {
+    const client = startWorker(new Map())
+    const firstLoss = async (simulate_rounding: boolean): Promise<number> => {
+      const fields = { model_dtype: 'q8', simulate_rounding, num_epochs: 1, validation: 0, baselines: [] }
+      const tuned = await client.request('tune', { job: job(fields), name: 'q8', train: examples.slice(0, 4), validation: null })
+      return tuned.report.steps[0]?.loss ?? NaN
+    }
+    const [rounded, exact] = [await firstLoss(true), await firstLoss(false)]
+    expect(rounded).not.toBe(exact)
+    // 8 bits of activations move a loss by a few percent, not more.
+    expect(Math.abs(rounded - exact)).toBeLessThan(0.1 * exact)
   })
 
   test('dropped files become a model, a folder in front and flat layouts included', { timeout: 120_000 }, async () => {

@@ -8,6 +8,7 @@ import { compareLogits, engineLogits, selfTestIds, selfTestInput } from '../../s
 import { probeWebGPU } from '../../src/engine/tfjs/backend'
 import { createTfjsEngine } from '../../src/engine/tfjs/tfjs-engine'
 import type { CutModel } from '../../src/graph/cut'
+import { exactnessOf } from '../../src/graph/exactness'
 import type { DeviceInfo } from '../../src/protocol'
 import { CommandError } from './failures'
 
@@ -45,7 +46,7 @@ export async function probeDevices(ort: OrtLibrary): Promise<DeviceInfo[]> {
  * The engine for `device`, or for "auto" the fastest that computes this model right.
  * @throws CommandError for an unknown device; EngineError when it can't be opened
  */
-export async function chooseEngine(ort: OrtLibrary, device: string, cut: CutModel, rounds: boolean): Promise<ChosenEngine> {
+export async function chooseEngine(ort: OrtLibrary, device: string, cut: CutModel): Promise<ChosenEngine> {
   if (device !== 'auto') {
     if (!isDevice(device)) throw new CommandError('invalid', `device "${device}" is unknown`, `Use auto, ${DEVICES.join(', ')}.`)
     const engine = await openEngine(ort, device)
@@ -66,7 +67,7 @@ export async function chooseEngine(ort: OrtLibrary, device: string, cut: CutMode
   }
   try {
     const input = selfTestInput(cut)
-    const check = compareLogits(await engineLogits(cut, gpu, input), await engineLogits(cut, wasm, input), rounds)
+    const check = compareLogits(await engineLogits(cut, gpu, input), await engineLogits(cut, wasm, input), exactnessOf(cut))
     if (!check.ok) throw new EngineError(`its results differ by ${check.max_abs_diff.toPrecision(2)}`)
     const [gpuMs, wasmMs] = [await stepTime(cut, gpu), await stepTime(cut, wasm)]
     const times = `a step takes ${gpuMs.toFixed(0)} ms on WebGPU and ${wasmMs.toFixed(0)} ms on wasm`

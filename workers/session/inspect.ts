@@ -1,7 +1,7 @@
 /** One line of `npm run inspect`: what a model is made of, whether it can be tuned, and how exact we are on it. */
 import { checkReference } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, logitsGraph, roundsActivations, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, logitsGraph, type CutModel } from '../../src/graph/cut'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import type { OnnxModel } from '../../src/graph/ir'
 import type { Program } from '../../src/graph/program'
@@ -36,7 +36,7 @@ export async function inspect(
     const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
-    const { engine } = await chooseEngine(services.ort, command.device, cut, roundsActivations(cut))
+    const { engine } = await chooseEngine(services.ort, command.device, cut)
     try {
       const self_test = await models.selfTest(parts, cut, engine)
       known = { ...known, self_test }

@@ -7,16 +7,18 @@ import { GraphModel } from '../../src/engine/graph-model'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
 import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
-import { cutGraphs, cutModel, cutSeq2Seq, roundsActivations, type CutModel } from '../../src/graph/cut'
+import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
+import { exactnessOf } from '../../src/graph/exactness'
 import { readModel } from '../../src/graph/read'
 import { AUTO_FLOAT16, wantedFile } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
-import type { LoadedModel, ModelPart } from '../../src/models/load'
+import type { LoadedModel, LoadProgress, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
 import { autoLearningRate } from '../../src/tuning/learning-rate'
 import type { Tokenizer } from '../../src/tuning/tokenizer'
 import { chooseEngine } from './devices'
 import { CommandError } from './failures'
+import { explained } from './model-files'
 import type { Report, Services } from './services'
 
 /** A model's files, read and cut. */
@@ -35,8 +37,12 @@ export interface OpenModel extends ReadyModel {
 export interface ModelRequest {
   readonly base_model: string
   readonly model_dtype: string
+  /** For causal models whose file has an unusual name; empty or absent: the usual one. */
+  readonly model_file_name?: string
   /** A job's: float16 asks for an fp16 file where model_dtype is auto. */
   readonly torch_dtype?: string
+  /** A job's: whether q8 layers are computed as deployed. Default true. */
+  readonly simulate_rounding?: boolean
   readonly allow_downloads: boolean
 }
 
@@ -62,6 +68,8 @@ export function maxPositions({ loaded, cut }: ReadyModel): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
+const keyOf = (id: string, model_dtype: string, file_name = ''): string => `${id}|${model_dtype}|${file_name}`
+
 export class Models {
   /** By id and dtype as asked; insertion order is use order. */
   private readonly ready = new Map<string, ReadyModel>()
@@ -83,18 +91,21 @@ export class Models {
    */
   async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal, remember = true): Promise<ReadyModel> {
     const model_dtype = wantedFile(request)
-    const key = `${request.base_model}|${model_dtype}`
+    const key = keyOf(request.base_model, model_dtype, request.model_file_name)
     const known = this.ready.get(key)
     if (known) {
       this.ready.delete(key)
       this.ready.set(key, known)
       return known
     }
-    const loaded = await this.services.loader.load(request.base_model, {
+    const options = {
       ...request,
       model_dtype,
       signal,
-      onProgress: report ? (progress) => report({ type: 'model_progress', ...progress }) : undefined,
+      onProgress: report ? (progress: LoadProgress) => report({ type: 'model_progress', ...progress }) : undefined,
+    }
+    const loaded = await this.services.loader.load(request.base_model, options).catch(async (error: unknown) => {
+      throw await explained(error, request, this.services, signal)
     })
     const file = loaded.onnx_path
     report?.({ type: 'model_progress', file, loaded: 0, total: null, stage: 'prepare' })
@@ -102,15 +113,16 @@ export class Models {
     const ready = { loaded, cut }
     this.ready.set(key, ready)
     if (model_dtype === 'auto' || model_dtype === AUTO_FLOAT16)
-      this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
+      this.ready.set(keyOf(request.base_model, loaded.model_dtype, request.model_file_name), ready)
     this.trim()
     if (remember) this.asked.set(request.base_model, request)
+    await this.services.usage.note(request.base_model)
     return ready
   }
 
   /** A model whose files are in memory already. */
   inMemory(id: string, model_dtype: string): ReadyModel | null {
-    return this.ready.get(`${id}|${model_dtype}`) ?? null
+    return this.ready.get(keyOf(id, model_dtype)) ?? null
   }
 
   /** How a model was asked for before in this session; null when it wasn't. */
@@ -132,6 +144,11 @@ export class Models {
   hold(): () => void {
     this.held = true
     return () => (this.held = false)
+  }
+
+  /** Is a run using it? */
+  inUse(id: string): boolean {
+    return this.held && this.open?.loaded.id === id
   }
 
   /** Frees the open model and its device; the next openOn starts afresh. */
@@ -182,7 +199,7 @@ export class Models {
   async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
     const input = selfTestInput(cut)
     const reference = await referenceLogits(this.services.ort, parts, input)
-    return compareLogits(await engineLogits(cut, engine, input), reference, roundsActivations(cut))
+    return compareLogits(await engineLogits(cut, engine, input), reference, exactnessOf(cut))
   }
 
   private async openNow(
@@ -191,7 +208,8 @@ export class Models {
     signal?: AbortSignal,
   ): Promise<OpenModel> {
     const { loaded, cut } = await this.prepare(request, report, signal)
-    const key = `${loaded.id}|${loaded.sha256}|${request.device}`
+    const { simulate_rounding = true } = request
+    const key = `${loaded.id}|${loaded.sha256}|${request.device}|${simulate_rounding}`
     if (this.open?.key === key) return this.open
     if (this.held) {
       throw new CommandError(
@@ -204,10 +222,10 @@ export class Models {
     await this.close()
     signal?.throwIfAborted()
     report?.({ type: 'stage', text: 'Preparing the device' })
-    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut, roundsActivations(cut))
+    const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut)
     try {
       await this.requireSelfTest({ loaded, cut }, engine, report)
-      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions })
+      const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions, simulate_rounding })
       this.open = { key, loaded, cut, engine, frozen, device_reason: reason }
       return this.open
     } catch (error) {

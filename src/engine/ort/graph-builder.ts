@@ -4,7 +4,7 @@
  */
 import { elementCount, type Attribute, type Node, type Tensor } from '../../graph/ir'
 import type { Op, Program, ValueType } from '../../graph/program'
-import { fromFloat32, fromIntegers, toFloat32, toIntegers } from '../../graph/tensor'
+import { fromFloat32, fromIntegers, toFloat32, toIntegers, viewAs } from '../../graph/tensor'
 import { EngineError } from '../engine'
 
 /** onnxruntime's own operator set, built into every onnxruntime. */
@@ -30,11 +30,6 @@ export function isHalf({ dtype }: Tensor): boolean {
 
 export class GraphBuilder {
   readonly nodes: Node[] = []
-  /**
-   * Nodes on weights alone, which come before all others in the model. onnxruntime computes what stands late first where either order would do:
-   * so placed, a weight is expanded when its product is due, and not before everything that product waits for.
-   */
-  readonly earlyNodes: Node[] = []
   readonly initializers = new Map<string, Tensor>()
   private readonly memo = new Map<string, string>()
   private readonly taken: Set<string>
@@ -52,21 +47,12 @@ export class GraphBuilder {
 
   /** A node; returns its first output. */
   node(op_type: string, inputs: readonly string[], options: NodeOptions = {}): string {
-    return this.add(this.nodes, op_type, inputs, options)
-  }
-
-  /** A node on weights alone, for the one product that reads it; see `earlyNodes`. */
-  early(op_type: string, inputs: readonly string[], attributes: NodeOptions['attributes'] = {}): string {
-    return this.add(this.earlyNodes, op_type, inputs, { attributes })
-  }
-
-  private add(to: Node[], op_type: string, inputs: readonly string[], options: NodeOptions): string {
     const outputs = options.outputs ?? [this.freshName()]
-    to.push({
+    this.nodes.push({
       op_type,
       domain: options.domain ?? '',
       // onnxruntime wants every name once.
-      name: `${this.origin}/${op_type}#${this.nodes.length + this.earlyNodes.length}`,
+      name: `${this.origin}/${op_type}#${this.nodes.length}`,
       inputs: inputs.map((name) => this.emitted(name)),
       outputs,
       attributes: new Map(Object.entries(options.attributes ?? {})),
@@ -74,6 +60,14 @@ export class GraphBuilder {
     const [first] = outputs
     if (first === undefined) throw new EngineError(`${op_type} '${this.origin}' has no output`)
     return first
+  }
+
+  /**
+   * A node on weights alone, for the one product that is emitted next: it runs just before that (see `lastFirst` in lower.ts), and no equal
+   * node is shared with it (see ort-session.ts).
+   */
+  expanding(op_type: string, inputs: readonly string[], attributes: NodeOptions['attributes'] = {}): string {
+    return this.node(op_type, inputs, { attributes })
   }
 
   freshName(): string {
@@ -192,12 +186,12 @@ export class GraphBuilder {
     if (!isHalf(tensor)) return this.initializer(fromFloat32(dims, toFloat32(tensor)))
     // The file's own bytes go in and are expanded for the node that reads them: no other copy stays.
     if (tensor.dtype === 'float16') {
-      return this.early('Cast', [this.held(`half ${name}`, { ...tensor, dims })], { to: int(FLOAT) })
+      return this.expanding('Cast', [this.held(`half ${name}`, viewAs(tensor, dims))], { to: int(FLOAT) })
     }
     // onnxruntime's CPU provider has no Cast from bfloat16.
-    const bits = this.held(`half ${name}`, { ...tensor, dims, dtype: 'uint16' })
+    const bits = this.held(`half ${name}`, viewAs(tensor, dims, 'uint16'))
     const table = this.shared('bfloat16 values', () => this.initializer(fromFloat32([65536], bfloat16Values())))
-    return this.early('Gather', [table, this.early('Cast', [bits], { to: int(INT32) })])
+    return this.expanding('Gather', [table, this.expanding('Cast', [bits], { to: int(INT32) })])
   }
 }
 
@@ -209,6 +203,7 @@ function bfloat16Values(): Float32Array {
 /** TensorProto.DataType, for Cast. */
 export const FLOAT = 1
 export const INT32 = 6
+export const BOOL = 9
 
 export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i])

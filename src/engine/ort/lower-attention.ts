@@ -19,7 +19,7 @@ export function lowerAttention(op: OpNamed<'Attention'>, builder: GraphBuilder):
   const [whole, folded] = [builder.dims(p), groupedDims(builder, p, k)]
   const separate = builder.reshape(scores, folded, whole)
   const masked = mask === undefined ? separate : builder.node('Add', [separate, mask])
-  builder.node('Softmax', [masked], { outputs: [p], attributes: { axis: int(-1), num_outputs: int(2) } })
+  builder.node('Softmax', [masked], { outputs: [p], attributes: { axis: int(-1) } })
   const weights = builder.reshape(p, whole, folded)
   if (weights === p) {
     matMul(builder, p, v, { outputs: [y] })

@@ -6,7 +6,7 @@
 import type { Attribute, Tensor } from '../../graph/ir'
 import { blockGrid, CODEBOOKS, type Codebook, type PackedFormat } from '../../graph/packed'
 import type { OpNamed } from '../../graph/program'
-import { fromFloat32 } from '../../graph/tensor'
+import { byteLength, fromFloat32, viewAs } from '../../graph/tensor'
 import { EngineError } from '../engine'
 import { FLOAT, int, INT32, MICROSOFT, type GraphBuilder } from './graph-builder'
 import { matMul } from './lower-matmul'
@@ -61,7 +61,7 @@ function weightOf(op: PackedOp, builder: GraphBuilder): PackedConstants {
     return tensor
   }
   const { across, down } = blockGrid(op.attrs)
-  const blocks = (tensor: Tensor): Tensor => ({ ...tensor, dims: [down, across] })
+  const blocks = (tensor: Tensor): Tensor => viewAs(tensor, [down, across])
   return {
     format: op.attrs,
     across,
@@ -81,7 +81,7 @@ function initializer(builder: GraphBuilder, { key }: PackedConstants, part: stri
 function blobs(builder: GraphBuilder, weight: PackedConstants): string {
   const { bits, rows, block_columns } = weight.format
   const dims = [rows, weight.across, (block_columns * bits) / 8]
-  return initializer(builder, weight, 'codes', { dtype: 'uint8', dims, bytes: weight.codes.bytes })
+  return initializer(builder, weight, 'codes', viewAs(weight.codes, dims, 'uint8'))
 }
 
 function matMulNBits(builder: GraphBuilder, x: string, weight: PackedConstants, outputs: readonly string[]): string {
@@ -89,8 +89,8 @@ function matMulNBits(builder: GraphBuilder, x: string, weight: PackedConstants, 
   const zeros = weight.zero_points
   // onnxruntime has no float zero points beside 8-bit codes.
   if (bits === 8 && zeros?.dtype === 'float32') {
-    const padded = builder.early('Reshape', [blockwise(builder, weight, 0), builder.int64s([rows, row_stride])])
-    const whole = builder.early('Slice', [padded, builder.int64s([0]), builder.int64s([columns]), builder.int64s([1])])
+    const padded = builder.expanding('Reshape', [blockwise(builder, weight, 0), builder.int64s([rows, row_stride])])
+    const whole = builder.expanding('Slice', [padded, builder.int64s([0]), builder.int64s([columns]), builder.int64s([1])])
     return matMul(builder, x, whole, { transB: true, outputs })
   }
   const inputs = [x, blobs(builder, weight), initializer(builder, weight, 'scales', weight.scales)]
@@ -133,7 +133,11 @@ function blockwiseGrad(
   const { bits, rows, columns, row_stride } = weight.format
   const per = 8 / bits
   const products = Array.from({ length: per }, (_, slot) =>
-    matMul(builder, dy, builder.early('Reshape', [blockwise(builder, weight, slot), builder.int64s([rows, row_stride / per])])),
+    matMul(
+      builder,
+      dy,
+      builder.expanding('Reshape', [blockwise(builder, weight, slot), builder.int64s([rows, row_stride / per])]),
+    ),
   )
   const apart = products.map((product) => builder.node('Unsqueeze', [product, builder.int64s([-1])]))
   const pairs = builder.node('Concat', apart, { attributes: { axis: int(-1) } })
@@ -147,32 +151,32 @@ function blockwise(builder: GraphBuilder, weight: PackedConstants, slot: number)
   const per = 8 / bits
   let codes = blobs(builder, weight)
   const byte = (value: number) => builder.held(`uint8 ${value}`, { dtype: 'uint8', dims: [], bytes: Uint8Array.of(value) })
-  if (slot > 0) codes = builder.early('BitShift', [codes, byte(slot * bits)], { direction: { type: 'string', value: 'RIGHT' } })
-  if (slot < per - 1) codes = builder.early('BitwiseAnd', [codes, byte(2 ** bits - 1)])
+  if (slot > 0)
+    codes = builder.expanding('BitShift', [codes, byte(slot * bits)], { direction: { type: 'string', value: 'RIGHT' } })
+  if (slot < per - 1) codes = builder.expanding('BitwiseAnd', [codes, byte(2 ** bits - 1)])
   // Several times as fast here as DequantizeLinear in blocks.
-  const numbers = builder.early('Cast', [codes], { to: int(FLOAT) })
+  const numbers = builder.expanding('Cast', [codes], { to: int(FLOAT) })
   const perBlock = builder.int64s([weight.format.rows, weight.across, 1])
-  const scales = builder.early('Reshape', [initializer(builder, weight, 'scales', weight.scales), perBlock])
-  return builder.early('Mul', [builder.early('Sub', [numbers, zeroPoints()]), scales])
+  const scales = builder.expanding('Reshape', [initializer(builder, weight, 'scales', weight.scales), perBlock])
+  return builder.expanding('Mul', [builder.expanding('Sub', [numbers, zeroPoints()]), scales])
 
   function zeroPoints(): string {
     if (!weight.zero_points) return builder.scalar(zero_point)
     const { dtype } = weight.zero_points
     const part = dtype === 'float32' ? 'zero points' : 'zero points as bytes'
-    const zeros = builder.early('Reshape', [initializer(builder, weight, part, weight.zero_points), perBlock])
-    return dtype === 'float32' ? zeros : builder.early('Cast', [zeros], { to: int(FLOAT) })
+    const zeros = builder.expanding('Reshape', [initializer(builder, weight, part, weight.zero_points), perBlock])
+    return dtype === 'float32' ? zeros : builder.expanding('Cast', [zeros], { to: int(FLOAT) })
   }
 }
 
 /** All codes of a bnb4 weight in one dimension. */
 function flatCodes(builder: GraphBuilder, weight: PackedConstants): string {
-  const { bytes } = weight.codes
-  return initializer(builder, weight, 'codes', { dtype: 'uint8', dims: [bytes.byteLength], bytes })
+  return initializer(builder, weight, 'codes', viewAs(weight.codes, [byteLength(weight.codes)], 'uint8'))
 }
 
 function matMulBnb4(builder: GraphBuilder, x: string, weight: PackedConstants, outputs: readonly string[]): string {
   const { rows, columns, block_rows, block_columns, codebook } = weight.format
-  const scales = initializer(builder, weight, 'scales', { ...weight.scales, dims: [weight.down * weight.across] })
+  const scales = initializer(builder, weight, 'scales', viewAs(weight.scales, [weight.down * weight.across]))
   const attributes = {
     K: int(columns),
     N: int(rows),
@@ -188,17 +192,17 @@ function lookedUp(builder: GraphBuilder, weight: PackedConstants, codebook: Code
   const book = CODEBOOKS[codebook]
   const pairs = Float32Array.from({ length: 512 }, (_, i) => book[i % 2 === 0 ? i >> 5 : (i >> 1) & 15] ?? NaN)
   const table = builder.held(`${codebook} pairs`, fromFloat32([256, 2], pairs))
-  const index = builder.early('Cast', [flatCodes(builder, weight)], { to: int(INT32) })
-  const both = builder.early('Reshape', [builder.early('Gather', [table, index]), builder.int64s([-1])])
-  const all = builder.early('Slice', [both, builder.int64s([0]), builder.int64s([rows * columns]), builder.int64s([0])])
-  const blocks = builder.early('Reshape', [all, builder.int64s([rows, weight.across, block_columns])])
-  const flat = initializer(builder, weight, 'scales', { ...weight.scales, dims: [weight.down * weight.across] })
-  let scales = builder.early('Reshape', [flat, builder.int64s([weight.down, weight.across, 1])])
+  const index = builder.expanding('Cast', [flatCodes(builder, weight)], { to: int(INT32) })
+  const both = builder.expanding('Reshape', [builder.expanding('Gather', [table, index]), builder.int64s([-1])])
+  const all = builder.expanding('Slice', [both, builder.int64s([0]), builder.int64s([rows * columns]), builder.int64s([0])])
+  const blocks = builder.expanding('Reshape', [all, builder.int64s([rows, weight.across, block_columns])])
+  const flat = initializer(builder, weight, 'scales', viewAs(weight.scales, [weight.down * weight.across]))
+  let scales = builder.expanding('Reshape', [flat, builder.int64s([weight.down, weight.across, 1])])
   if (block_rows > 1) {
     const row = Array.from({ length: rows }, (_, r) => Math.floor(r / block_rows))
-    scales = builder.early('Gather', [scales, builder.int32s([rows], row)], { axis: int(0) })
+    scales = builder.expanding('Gather', [scales, builder.int32s([rows], row)], { axis: int(0) })
   }
-  return builder.early('Reshape', [builder.early('Mul', [blocks, scales]), builder.int64s([rows, columns])])
+  return builder.expanding('Reshape', [builder.expanding('Mul', [blocks, scales]), builder.int64s([rows, columns])])
 }
 
 /** Any other layout, by DequantizeLinear: [rows, columns] as stored. */
@@ -210,15 +214,15 @@ function dequantized(builder: GraphBuilder, weight: PackedConstants): string {
   const dtype = bits === 8 ? (signed ? 'int8' : 'uint8') : signed ? 'int4' : 'uint4'
   const { dims, attributes } = dequantization(weight)
   const inputs = [
-    initializer(builder, weight, 'codes', { dtype, dims: [rows, columns], bytes: weight.codes.bytes }),
-    initializer(builder, weight, 'scales', { ...weight.scales, dims }),
+    initializer(builder, weight, 'codes', viewAs(weight.codes, [rows, columns], dtype)),
+    initializer(builder, weight, 'scales', viewAs(weight.scales, dims)),
   ]
   const zeros = weight.zero_points
   if (zeros) {
     const bytes = bits === 8 ? zeros.bytes : nibbles(zeros.bytes)
     inputs.push(initializer(builder, weight, 'zero points', { dtype, dims, bytes }))
   }
-  return builder.early('DequantizeLinear', inputs, attributes)
+  return builder.expanding('DequantizeLinear', inputs, attributes)
 }
 
 /** Shape of the scales and attributes: one scale, one for each entry of an axis, or blocks along one. */

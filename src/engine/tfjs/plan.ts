@@ -5,6 +5,7 @@
 import { elementCount, type Tensor } from '../../graph/ir'
 import { bytesFormat, type PackedFormat } from '../../graph/packed'
 import type { Op, Program, ValueType } from '../../graph/program'
+import { byteLength } from '../../graph/tensor'
 import { EngineError } from '../engine'
 import { deviceBytes, type DeviceDType } from './backend'
 import type { HalfFormat } from './stored-weight'
@@ -67,7 +68,7 @@ export function plan(program: Program, max_tensor_bytes: number): Plan {
     const tensor = program.constants.get(name)
     const type = program.values.get(name)
     if (!tensor || !type) throw new EngineError(`${label}: the weight '${name}' has to be a constant`)
-    assertFits(name, type.dims, tensor.bytes.byteLength, max_tensor_bytes)
+    assertFits(name, type.dims, byteLength(tensor), max_tensor_bytes)
     const key = `${name} in words`
     constants.set(key, { name, tensor, type, form: 'words' })
     return key

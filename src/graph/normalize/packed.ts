@@ -5,7 +5,7 @@
  */
 import { elementCount, type DType, type Node, type Tensor } from '../ir'
 import { blockCount, codeAt, weightDims, type PackedFormat } from '../packed'
-import { fromIntegers } from '../tensor'
+import { byteLength, fromIntegers, viewAs } from '../tensor'
 import { axisOf, fromNumbers } from '../host/array'
 import { intAttribute } from '../host/attributes'
 import { HostLane, type DequantizedWeight, type DeviceLane, type Lane, type PackedWeight } from './lanes'
@@ -153,7 +153,7 @@ function bytesOf(call: DeviceCall, lane: HostLane): HostLane {
   if (file.dtype !== 'int4' && file.dtype !== 'uint4')
     return fail(`the weight '${lane.name}' is ${file.dtype}, bytes were expected`)
   return call.emit.derive(lane, 'bytes', (from) => {
-    return HostLane.ofTensor(from.name, { dtype: 'uint8', dims: [file.bytes.byteLength], bytes: file.bytes })
+    return HostLane.ofTensor(from.name, viewAs(file, [byteLength(file)], 'uint8'))
   })
 }
 
@@ -173,9 +173,10 @@ function blockZeroPoints(call: DeviceCall, lane: HostLane, format: PackedFormat,
   if (file.bytes.byteLength !== rows * row)
     return fail(`${file.bytes.byteLength} bytes of zero points, ${rows * row} were expected`)
   return call.emit.derive(lane, 'zero points of blocks', () => {
+    const { bytes } = file
     const codes = Array.from({ length: rows * blocks }, (_, i) => {
       const [r, block] = [Math.floor(i / blocks), i % blocks]
-      return codeAt(file.bytes, (r * row * 8) / bits + block, format)
+      return codeAt(bytes, (r * row * 8) / bits + block, format)
     })
     return integerLane(`${lane.name}~blocks`, 'uint8', codes)
   })

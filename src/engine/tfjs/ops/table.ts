@@ -71,4 +71,5 @@ export const OPS: OpTable = {
   DynamicQuantizedMatMulGrad: quantized.DynamicQuantizedMatMulGrad,
   PackedMatMul: packed.PackedMatMul,
   PackedMatMulGrad: packed.PackedMatMulGrad,
+  Barrier: shape.Barrier,
 }
