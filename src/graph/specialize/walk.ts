@@ -11,6 +11,7 @@ import { elementType, shapeSlice } from '../host/shape'
 import { evaluateNode } from '../host/table'
 import type { DerivedCache, Emitter } from '../normalize/emitter'
 import { HostLane, type Lane, type Taint } from '../normalize/lanes'
+import { dequantizedWeight } from '../normalize/packed'
 import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
 import type { HostBudget } from './budget'
@@ -166,8 +167,8 @@ export class Walk {
     const twin = key === null ? undefined : this.repeated.get(key)
     if (twin) return twin
 
-    const results =
-      isStatic && opKey(node) === 'Transpose' ? [lazyTranspose(node, inputs)] : this.evaluate(node, opset, inputs, isStatic)
+    const lazy = isStatic ? lazily(node, opset, inputs) : undefined
+    const results = lazy ? [lazy] : this.evaluate(node, opset, inputs, isStatic)
     if (isStatic) nodes.set(node, results)
     if (key !== null) this.repeated.set(key, results)
     return results
@@ -215,6 +216,32 @@ function aliased(node: Node, inputs: readonly (HostLane | null)[]): HostLane | u
     default:
       return undefined
   }
+}
+
+/** A view of a weight that a matrix product takes as it lies in the file; undefined for any other op. */
+function lazily(node: Node, opset: number, inputs: readonly (HostLane | null)[]): HostLane | undefined {
+  switch (opKey(node)) {
+    case 'Transpose':
+      return lazyTranspose(node, inputs)
+    case 'DequantizeLinear':
+      return lazyDequantize(node, opset, inputs)
+    default:
+      return undefined
+  }
+}
+
+/** A packed weight as numbers: computed only if something other than a matrix product needs it (see packed.ts). */
+function lazyDequantize(node: Node, opset: number, inputs: readonly (HostLane | null)[]): HostLane | undefined {
+  const dequantized = dequantizedWeight(node, inputs)
+  if (!dequantized) return undefined
+  const { rows, columns } = dequantized.format
+  const make = (): NdArray => {
+    const arrays = inputs.map((lane) => lane && lane.array)
+    const [array] = evaluateNode(node, opset, arrays)
+    if (!array) throw new GraphError(`${opKey(node)} gives no value`)
+    return array
+  }
+  return new HostLane({ name: node.outputs[0] ?? '', dims: [rows, columns], dtype: 'float32', make, isStatic: true, dequantized })
 }
 
 /** A weight transposed: computed only if something other than a matrix product needs it (see linear.ts). */
