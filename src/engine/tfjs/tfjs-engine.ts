@@ -7,6 +7,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
 import { EngineError, type Counters, type Engine, type EngineMemory, type Executable, type HostArray, type HostArrays } from '../engine'
+import { sliceWeights } from '../slice-weights'
 import { openBackend, type Backend, type BackendName } from './backend'
 import { runEmpty } from './ops/empty'
 import { OPS } from './ops/table'
@@ -16,11 +17,13 @@ import { WeightStore, withoutMinusInfinity, type Weight } from './weights'
 
 export interface TfjsEngineOptions {
   readonly backend: BackendName
+  /** Most bytes one tensor may have, where that should be less than the device holds. Larger weights of products are taken apart. */
+  readonly max_tensor_bytes?: number
 }
 
 /** @throws EngineError when the device can't be had */
-export async function createTfjsEngine(options: TfjsEngineOptions): Promise<Engine> {
-  return new TfjsEngine(await openBackend(options.backend))
+export async function createTfjsEngine({ backend, max_tensor_bytes }: TfjsEngineOptions): Promise<Engine> {
+  return new TfjsEngine(await openBackend(backend), max_tensor_bytes)
 }
 
 export class TfjsEngine implements Engine {
@@ -33,7 +36,13 @@ export class TfjsEngine implements Engine {
   #disposed = false
   #running = false
 
-  constructor(readonly backend: Backend) {
+  readonly #max_tensor_bytes: number
+
+  constructor(
+    readonly backend: Backend,
+    max_tensor_bytes = Infinity,
+  ) {
+    this.#max_tensor_bytes = Math.min(max_tensor_bytes, backend.max_tensor_bytes)
     this.device = backend.name
     const { max_tensor_bytes: tensor_bytes } = backend
     // No API says what a GPU has.
@@ -43,13 +52,15 @@ export class TfjsEngine implements Engine {
     this.#weights = new WeightStore(backend)
   }
 
-  async load(program: Program): Promise<Executable> {
+  async load(whole: Program): Promise<Executable> {
     this.#assertUsable()
-    const planned = plan(program, this.backend.max_tensor_bytes)
+    const most = this.#max_tensor_bytes
+    const program = sliceWeights(whole, ({ rows, bytes }) => Math.floor((most * rows) / Math.max(1, bytes)))
+    const planned = plan(program, most)
     const weights = new Map<string, Weight>()
     try {
-      for (const [key, { name, tensor, type, zero_point }] of planned.constants) {
-        const upload = () => this.#weights.acquire(name, tensor, type, zero_point)
+      for (const [key, { name, tensor, type, form }] of planned.constants) {
+        const upload = () => this.#weights.acquire(name, tensor, type, form)
         weights.set(key, this.backend.attributed(`uploading '${name}'`, upload))
       }
       await this.backend.settled()

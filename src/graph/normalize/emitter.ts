@@ -6,7 +6,7 @@ import { elementCount, GraphError, type Tensor } from '../ir'
 import { outputTypes, sameDims, type OpDraft } from '../op-types'
 import type { Op, Program, ValueDType, ValueType } from '../program'
 import { full, type NdArray } from '../host/array'
-import { HostLane, type DeviceLane, type Lane } from './lanes'
+import { HostLane, type DeviceLane, type Lane, type PackedWeight } from './lanes'
 
 /** Stands for -Infinity in masks: a row that is masked as a whole then stays finite in Softmax and its gradient. */
 const LOWEST = -3.4e38
@@ -65,13 +65,22 @@ export class Emitter {
 
   /** A q8 linear layer; its weight and zero points stay the integers of the file. */
   emitQuantized(x: DeviceLane, weight: HostLane, scale: HostLane, zeroPoint: HostLane, simulate_rounding: boolean): DeviceLane {
-    const integer = (lane: HostLane) => {
-      if (lane.file?.dtype !== 'int8' && lane.file?.dtype !== 'uint8')
-        throw new GraphError(`'${lane.name}' is not an int8 or uint8 constant`)
-      return this.constant(lane, lane.file)
-    }
-    const inputs = [x.name, integer(weight), this.operand(scale), integer(zeroPoint)]
+    const inputs = [x.name, this.integers(weight), this.operand(scale), this.integers(zeroPoint)]
     return this.push({ op: 'DynamicQuantizedMatMul', name: this.label, inputs, attrs: { simulate_rounding } })
+  }
+
+  /** A linear layer whose weight stays packed. */
+  emitPacked(x: DeviceLane, { format, codes, scales, zero_points }: PackedWeight): DeviceLane {
+    const zeros = zero_points && (zero_points.dtype === 'float32' ? this.operand(zero_points) : this.integers(zero_points))
+    const inputs = [x.name, this.integers(codes), this.operand(scales), ...(zeros === null ? [] : [zeros])]
+    return this.push({ op: 'PackedMatMul', name: this.label, inputs, attrs: format })
+  }
+
+  /** A constant that stays the bytes it is in the file. */
+  private integers(lane: HostLane): string {
+    if (lane.file?.dtype !== 'int8' && lane.file?.dtype !== 'uint8')
+      throw new GraphError(`'${lane.name}' is not an int8 or uint8 constant`)
+    return this.constant(lane, lane.file)
   }
 
   reshape(x: Lane, dims: readonly number[]): DeviceLane {
