@@ -14,6 +14,7 @@ import { HostLane, type Lane, type Taint } from '../normalize/lanes'
 import { dequantizedWeight } from '../normalize/packed'
 import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
+import type { HostBudget } from './budget'
 
 /** Ops that only look at their input's shape, which is always known. */
 export const SHAPE_ONLY: ReadonlySet<string> = new Set(['Shape', 'Size'])
@@ -51,6 +52,7 @@ export interface WalkOptions {
   readonly emit: Emitter
   readonly cache: StaticCache
   readonly simulate_rounding: boolean
+  readonly budget: HostBudget
 }
 
 export class Walk {
@@ -179,6 +181,7 @@ export class Walk {
       opset,
       inputs.map((lane) => lane && lane.array),
     )
+    this.options.budget.spend([...inputs, ...arrays])
     const results = arrays.map((array, i) => {
       const name = node.outputs[i] ?? ''
       // A view of an operand as it is (Cast to its own type, say) stays that operand, weights above all.
@@ -241,14 +244,18 @@ function lazyDequantize(node: Node, opset: number, inputs: readonly (HostLane | 
 function lazyTranspose(node: Node, inputs: readonly (HostLane | null)[]): HostLane {
   const lane = inputs[0]
   if (!lane) throw new GraphError('input 0 is missing')
-  const perm = transposePerm({ node }, lane.dims.length)
+  const given = transposePerm({ node }, lane.dims.length)
+  // Of a transposition it is one of what lies under it: a chain of them never has to be followed.
+  const under = lane.transposeOf
+  const perm = under ? given.map((axis) => under.perm[axis] ?? axis) : given
+  const source = under?.lane ?? lane
   return new HostLane({
     name: node.outputs[0] ?? '',
-    dims: perm.map((axis) => lane.dims[axis] ?? 1),
-    dtype: lane.dtype,
-    make: () => transpose(lane.array, perm),
+    dims: perm.map((axis) => source.dims[axis] ?? 1),
+    dtype: source.dtype,
+    make: () => transpose(source.array, perm),
     isStatic: true,
-    transposeOf: { lane, perm },
+    transposeOf: { lane: source, perm },
   })
 }
 
