@@ -4,6 +4,7 @@ import { coverage } from '../../src/graph/coverage'
 import { cutGraphs, logitsGraph, type CutModel } from '../../src/graph/cut'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import type { OnnxModel } from '../../src/graph/ir'
+import { describeUnsupported } from '../../src/graph/model-kind'
 import type { Program } from '../../src/graph/program'
 import { readModel } from '../../src/graph/read'
 import { specialize, specializeSeq2Seq } from '../../src/graph/specialize'
@@ -32,7 +33,7 @@ export async function inspect(
     const cut = cutParts(parts)
     const { ops, unsupported } = coverage(...cutGraphs(cut))
     known = { ...known, kind: cut.kind, ops, unsupported, parameters: cut.parameters }
-    if (unsupported.length > 0) return { ...known, error: `${unsupported.length} nodes can't be computed here` }
+    if (unsupported.length > 0) return { ...known, error: `this model can't be tuned: ${describeUnsupported(unsupported)}` }
     const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
