@@ -123,7 +123,9 @@ export class ModelCache {
       const [, id = '', path = ''] = /^(.*?)@[^/]*\/(.*)$/.exec(stored) ?? []
       if (path !== '') of(id, false).set(path, size)
     }
-    for (const [stored, bytes] of await this.files.partials()) of(stored.slice(0, stored.indexOf('@')), false, bytes)
+    for (const [stored, { shards, shard_bytes }] of await this.files.partials.list()) {
+      of(stored.slice(0, stored.indexOf('@')), false, shards * shard_bytes)
+    }
     for (const [id, files] of this.virtual) for (const [path, blob] of files) of(id, true).set(path, blob.size)
     return [...found.values()]
       .map(({ id, dropped, parts, unfinished_bytes }) => ({
@@ -138,7 +140,7 @@ export class ModelCache {
   /** Removes all files of a model, of every revision, finished or not. */
   async removeModel(id: string): Promise<void> {
     this.virtual.delete(id)
-    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials()).keys()]
+    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials.list()).keys()]
     for (const path of new Set(paths)) if (path.startsWith(`${id}@`)) await this.files.delete(path)
   }
 

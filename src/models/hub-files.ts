@@ -9,7 +9,8 @@ import { storedPath, type ModelCache, type ModelFileRef } from './cache'
 import { ChangedError, openDownload, type Expected } from './download'
 import { pauseByClock, type FetchGate } from './fetch'
 import { checkHead, ModelError } from './model-error'
-import type { Manifest, Partial } from './shards'
+import type { Partial } from './partials'
+import type { Manifest } from './shards'
 
 export interface HubFile {
   readonly source: ByteSource
@@ -64,7 +65,7 @@ export class HubFiles {
       } catch (error) {
         if (!(error instanceof ChangedError)) throw error
         if (restart === RESTARTS) throw changing(ref, error)
-        await this.cache.files.dropPartial(storedPath(ref))
+        await this.cache.files.partials.drop(storedPath(ref))
       }
     }
     const written = await this.stored(ref)
@@ -87,7 +88,7 @@ export class HubFiles {
     const { signal } = options
     const what = `${ref.id}/${ref.path}`
     const path = storedPath(ref)
-    const partial = (await this.cache.files.partial(path)) ?? null
+    const partial = (await this.cache.files.partials.find(path)) ?? null
     const expected = options.optional ? null : await this.listed(ref, signal ?? null)
     const url = `${env.remoteHost}${env.remotePathTemplate.replaceAll('{model}', ref.id).replaceAll('{revision}', ref.revision)}${ref.path}`
     const opening = openDownload(

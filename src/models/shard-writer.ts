@@ -1,14 +1,14 @@
 /**
- * The writing half of the sharded files: the forms of what is kept beside the shards, the keys, and a writer that changes over to memory when
+ * The writing half of the sharded files: the manifest's form, the keys, shards as they are kept, and a writer that changes over to memory when
  * the store refuses. What a file is, and when it exists, is in shards.ts.
  */
 import * as v from 'valibot'
 import type { KeyValueStore } from '../library/store'
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** Name under which a put wrote its shards. */
-const put = v.pipe(v.string(), v.minLength(1))
-const shard_bytes = v.pipe(count, v.minValue(1))
+export const put = v.pipe(v.string(), v.minLength(1))
+export const shard_bytes = v.pipe(count, v.minValue(1))
 
 export const ManifestSchema = v.object({
   size: count,
@@ -21,28 +21,8 @@ export const ManifestSchema = v.object({
 })
 export type Manifest = Readonly<v.InferOutput<typeof ManifestSchema>>
 
-/** What is known of a put that is not done, or broke off: enough to go on behind its last whole shard. */
-export const PartialSchema = v.object({
-  put,
-  shards: count,
-  shard_bytes,
-  /** What tells whether the content is still the same. */
-  validator: v.pipe(v.string(), v.minLength(1)),
-  /** Bytes the whole content has; null: not known. */
-  total: v.nullable(count),
-  revision: v.nullable(v.string()),
-  hash: v.object({
-    state: v.pipe(v.array(v.pipe(v.number(), v.safeInteger())), v.length(8)),
-    rest: v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255))), v.maxLength(63)),
-    total: count,
-  }),
-})
-export type Partial = Readonly<v.InferOutput<typeof PartialSchema>>
-
 export const MANIFEST = 'manifest:'
-export const PARTIAL = 'partial:'
 export const manifestKey = (path: string): string => `${MANIFEST}${path}`
-export const partialKey = (path: string): string => `${PARTIAL}${path}`
 export const shardKey = (name: string, index: number): string => `shard:${name}:${index}`
 
 /** A shard as stores give it back: a Blob where they keep those readably. */
@@ -135,11 +115,6 @@ export class ShardWriter {
       await this.set(key, buffer)
     }
     this.written++
-  }
-
-  /** Keeps a note of what was written so far, where that is worth anything. A store that refuses it will refuse more than that. */
-  async note(key: string, partial: Partial): Promise<void> {
-    await this.store?.set(key, partial).catch(() => undefined)
   }
 
   async commit(key: string, manifest: Manifest): Promise<void> {

@@ -8,20 +8,12 @@ import * as v from 'valibot'
 import { MemoryStore, storageTrouble, type KeyValueStore } from '../library/store'
 import { asSource, type ByteSource } from '../graph/source'
 import { blobSource, readsBlobs } from './blob-source'
+import { Partials, type Partial } from './partials'
 import { Sha256 } from './sha256'
 import * as shards from './shard-writer'
-import {
-  manifestKey,
-  partialKey,
-  ShardBuffer,
-  shardKey,
-  ShardWriter,
-  type Manifest,
-  type Partial,
-  type Shard,
-} from './shard-writer'
+import { manifestKey, ShardBuffer, shardKey, ShardWriter, type Manifest, type Shard } from './shard-writer'
 
-export type { Manifest, Partial }
+export type { Manifest }
 
 /** Largest value known to be stored and read back everywhere, private windows included (133 MB fails in Chromium's). */
 export const SHARD_BYTES = 64 * 2 ** 20
@@ -94,12 +86,15 @@ export class ShardedFiles {
   private readonly memory = new MemoryStore()
   private readonly shardBytes: number
   private readonly onMemoryOnly: (reason: string) => void
+  /** What is kept of files that are not whole. */
+  readonly partials: Partials
   /** Manifests whose shards were all seen, by put: not looked at again. */
   private readonly verified = new Set<string>()
   private blobs: boolean
 
   constructor(options: ShardedFilesOptions) {
     this.store = options.store
+    this.partials = new Partials(options.store)
     this.shardBytes = options.shard_bytes ?? SHARD_BYTES
     this.onMemoryOnly = options.onMemoryOnly ?? (() => undefined)
     this.blobs = options.blobs ?? readsBlobs()
@@ -107,12 +102,12 @@ export class ShardedFiles {
 
   /**
    * Stores `content` as `path`. When it rejects, a file that was there before still is, and nothing is left of the new one but, with
-   * `resumable`, its whole shards: `partial` tells of them.
+   * `resumable`, its whole shards: `partials` tells of them.
    * @throws TruncatedError, WrongContentError, the signal's reason, what `check` or the stream throws
    */
   async put(path: string, content: ReadableStream<Uint8Array>, options: PutOptions = {}): Promise<Manifest> {
     const resume = options.resume ?? null
-    if (!resume) await this.dropPartial(path)
+    if (!resume) await this.partials.drop(path)
     const put = resume?.put ?? newPut()
     const shard_bytes = resume?.shard_bytes ?? this.shardBytes
     const hash = resume ? Sha256.resume(resume.hash) : new Sha256()
@@ -139,8 +134,8 @@ export class ShardedFiles {
         await writer.write(bytes.buffer)
         this.blobs = writer.blobs
         shard = new ShardBuffer(shard_bytes)
-        if (resumable && bytes.byteLength === shard_bytes) {
-          await writer.note(partialKey(path), {
+        if (resumable && writer.lasting && bytes.byteLength === shard_bytes) {
+          await this.partials.note(path, {
             put,
             shards: writer.written,
             shard_bytes,
@@ -178,14 +173,14 @@ export class ShardedFiles {
       const replaced = await this.manifest(path)
       await writer.commit(manifestKey(path), manifest)
       this.verified.add(put)
-      await this.attempt(() => this.store.delete(partialKey(path)))
+      await this.partials.forget(path)
       // The same put: another tab went on with the same download, and was done first.
       if (replaced && replaced.put !== put) await this.dropShards(replaced)
       return manifest
     } catch (error) {
       const isKept = resumable && writer.lasting && writer.written > 0 && !(error instanceof WrongContentError)
       if (!isKept) {
-        await this.attempt(() => this.store.delete(partialKey(path)))
+        await this.partials.forget(path)
         await writer.discard()
       }
       throw error
@@ -248,38 +243,8 @@ export class ShardedFiles {
     return count === Math.max(1, Math.ceil(size / shard_bytes)) ? parsed.output : undefined
   }
 
-  /** What a put that broke off left of a file: whole shards that are all there; undefined when there is nothing to go on from. */
-  async partial(path: string): Promise<Partial | undefined> {
-    const parsed = v.safeParse(shards.PartialSchema, await this.read(partialKey(path)))
-    if (!parsed.success) return undefined
-    const partial = parsed.output
-    const bytes = partial.shards * partial.shard_bytes
-    if (partial.shards === 0 || partial.hash.total !== bytes || (partial.total !== null && bytes > partial.total))
-      return undefined
-    for (let i = 0; i < partial.shards; i++) {
-      const shard = await this.read(shardKey(partial.put, i))
-      if (!shards.isShard(shard) || shards.shardSize(shard) !== partial.shard_bytes) return undefined
-      if (shard instanceof Blob && !(await shards.isReadable(shard))) return undefined
-    }
-    return partial
-  }
-
-  /** Forgets what a put that broke off left. */
-  async dropPartial(path: string): Promise<void> {
-    const parsed = v.safeParse(shards.PartialSchema, await this.read(partialKey(path)))
-    await this.attempt(() => this.store.delete(partialKey(path)))
-    if (parsed.success) await this.dropShards(parsed.output)
-  }
-
-  /** Bytes kept of puts that broke off (or are under way), by path. */
-  async partials(): Promise<ReadonlyMap<string, number>> {
-    const found = new Map<string, number>()
-    for (const [path, { shards: count, shard_bytes }] of await this.partialRecords()) found.set(path, count * shard_bytes)
-    return found
-  }
-
   async delete(path: string): Promise<boolean> {
-    await this.dropPartial(path)
+    await this.partials.drop(path)
     const manifest = await this.manifest(path)
     // The manifest goes first: without it the shards are nothing.
     await this.memory.delete(manifestKey(path))
@@ -303,8 +268,8 @@ export class ShardedFiles {
   /** Removes what crashed downloads left behind, and what broke off long ago. */
   async sweep(): Promise<void> {
     const used = new Set([...(await this.list()).values()].map((manifest) => manifest.put))
-    for (const [path, { put }] of await this.partialRecords()) {
-      if (ageOf(put) > PARTIAL_AGE_MS) await this.dropPartial(path)
+    for (const [path, { put }] of await this.partials.list()) {
+      if (ageOf(put) > PARTIAL_AGE_MS) await this.partials.drop(path)
       else used.add(put)
     }
     for (const key of await this.keys()) {
@@ -320,16 +285,6 @@ export class ShardedFiles {
     await this.memory.clear()
     await this.store.clear()
     this.memory_only = null
-  }
-
-  private async partialRecords(): Promise<ReadonlyMap<string, Partial>> {
-    const found = new Map<string, Partial>()
-    for (const key of await this.keys()) {
-      if (!key.startsWith(shards.PARTIAL)) continue
-      const parsed = v.safeParse(shards.PartialSchema, await this.read(key))
-      if (parsed.success) found.set(key.slice(shards.PARTIAL.length), parsed.output)
-    }
-    return found
   }
 
   private async keys(): Promise<readonly string[]> {

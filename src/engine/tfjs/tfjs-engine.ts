@@ -6,7 +6,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
-import { EngineError, type Counters, type Engine, type Executable, type HostArray, type HostArrays } from '../engine'
+import { EngineError, type Counters, type Engine, type EngineMemory, type Executable, type HostArray, type HostArrays } from '../engine'
 import { openBackend, type Backend, type BackendName } from './backend'
 import { runEmpty } from './ops/empty'
 import { OPS } from './ops/table'
@@ -25,6 +25,7 @@ export async function createTfjsEngine(options: TfjsEngineOptions): Promise<Engi
 
 export class TfjsEngine implements Engine {
   readonly device: BackendName
+  readonly memory: EngineMemory
   readonly description: string
   readonly #kernels: Kernels
   readonly #weights: WeightStore
@@ -34,6 +35,9 @@ export class TfjsEngine implements Engine {
 
   constructor(readonly backend: Backend) {
     this.device = backend.name
+    const { max_tensor_bytes: tensor_bytes } = backend
+    // No API says what a GPU has.
+    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false, expands_weights: true }
     this.description = backend.description
     this.#kernels = new Kernels(backend)
     this.#weights = new WeightStore(backend)
