@@ -9,7 +9,10 @@ import { printable } from './printable'
 /** Ops by what a model that has them is; the first row that fits says it, so rows stand from the telling to the vague. */
 const KINDS: readonly (readonly [RegExp, string])[] = [
   [/(^|\.)(Q?MoE|ShardedMoE|MixtureOfExperts)$/, 'a mixture-of-experts model'],
-  [/(Linear|Lightning)Attention|Gated?DeltaNet|DeltaRule|(^|\.)Retention$/, 'a model with linear attention, whose layers are recurrences'],
+  [
+    /(Linear|Lightning)Attention|Gated?DeltaNet|DeltaRule|(^|\.)Retention$/,
+    'a model with linear attention, whose layers are recurrences',
+  ],
   [/Mamba|SelectiveScan|(^|\.)SSM|CausalConv/, 'a state-space model (Mamba) or one with convolutions over the sequence'],
   [/(^|\.)(LSTM|GRU|RNN|DynamicQuantizeLSTM|RWKV\w*|WKV\w*)$/, 'a recurrent model'],
   [/(^|\.)(Scan|Loop)$/, 'a model that loops over positions, as recurrent and state-space ones do'],
@@ -37,5 +40,7 @@ export function describeUnsupported(unsupported: readonly UnsupportedNode[]): st
   const names = [...new Set(unsupported.map(opKey))]
   const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : ''
   const verb = names.length === 1 ? 'is not an op' : 'are not ops'
-  return printable(`${names.slice(0, NAMED).join(', ')}${more} ${verb} known here (first at node '${unsupported[0]?.node ?? ''}')`)
+  return printable(
+    `${names.slice(0, NAMED).join(', ')}${more} ${verb} known here (first at node '${unsupported[0]?.node ?? ''}')`,
+  )
 }
