@@ -60,7 +60,9 @@ window.promptlathe = {
   addModel: (name, mount, paths) =>
     outcome(async () => {
       const files = await Promise.all(paths.map((path) => fetchFile(mount, path)))
-      return client.request('add_model_files', { name, files })
+      // Single ONNX files are inspected without the rest of their model.
+      const loose = !paths.some((path) => /(^|\/)config\.json$/.test(path))
+      return client.request('add_model_files', { name, files, loose })
     }),
   importPrompt: (name, base_model, mount, paths) =>
     outcome(async () => {

@@ -57,9 +57,9 @@ async function onThisMachine(work: Work, headless: Headless, made: string[]): Pr
     await headless.addModel(job.base_model, modelDirectory)
   }
   if (sourceDirectory === null) return job
-  const { base_model, model_dtype, allow_downloads, tuning_config } = job
+  const { base_model, model_dtype, model_file_name, allow_downloads, tuning_config } = job
   // A prompt is read against its model, which must be here by then.
-  await headless.request('load_model', { base_model, model_dtype, allow_downloads })
+  await headless.request('load_model', { base_model, model_dtype, model_file_name, allow_downloads })
   const source = await headless.importPrompt(tuning_config.prompt_tuning_init_source_model, base_model, sourceDirectory)
   made.push(source.id)
   return { ...job, source_prompt_base: '', tuning_config: { ...tuning_config, prompt_tuning_init_source_model: source.id } }

@@ -27,6 +27,7 @@ import type {
   InspectReport,
   InterruptedRun,
   MemoryEstimate,
+  ModelFiles,
   ModelSummary,
   Preview,
   Progress,
@@ -81,15 +82,22 @@ const empty = v.object({})
 const onPrompt = v.object({ prompt: text })
 const onRun = v.object({ run: text })
 const model = { base_model: text, model_dtype: text, device: text, allow_downloads: flag }
+const fileName = { model_file_name: v.optional(text, '') }
 
 const job = { job: v.unknown(), name: text, train: examples, validation: v.nullable(examples) }
 
 const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   probe_devices: empty,
-  open_model: v.object(model),
-  load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag }),
-  add_model_files: v.object({ name: text, files }),
-  inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
+  open_model: v.object({ ...model, ...fileName }),
+  cancel_opening: empty,
+  load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag, ...fileName }),
+  model_files: v.object({ base_model: text, allow_downloads: flag, ...fileName }),
+  add_model_files: v.object({ name: text, files, loose: v.optional(flag, false) }),
+  inspect: v.object({
+    ...model,
+    files: v.nullable(v.pipe(v.array(path), v.minLength(1), v.maxLength(2))),
+    reference: v.nullable(text),
+  }),
   preview: v.object({ job: v.unknown(), examples }),
   tune: v.object(job),
   resume_run: onRun,
@@ -139,6 +147,16 @@ const modelSummary: Schema<ModelSummary> = v.object({
   auto_learning_rate: real,
   self_test: selfTest,
   ops: v.object({ supported: count, total: count }),
+})
+const modelFile = v.object({ path: text, bytes: v.nullable(count), stored: flag })
+const modelFiles: Schema<ModelFiles> = v.object({
+  id: text,
+  kind: v.picklist(['causal-lm', 'seq2seq']),
+  architecture: text,
+  licence: v.nullable(text),
+  choices: v.array(v.object({ model_dtype: text, files: v.array(modelFile) })),
+  auto: text,
+  small: v.array(modelFile),
 })
 const inspectReport: Schema<InspectReport> = v.object({
   model: text,
@@ -199,7 +217,18 @@ const storage: Schema<StorageReport> = v.object({
   persisted: flag,
   usage_bytes: v.nullable(real),
   quota_bytes: v.nullable(real),
-  models: v.array(v.object({ id: text, files: count, bytes: count })),
+  models: v.array(
+    v.object({
+      id: text,
+      files: count,
+      bytes: count,
+      unfinished_bytes: count,
+      dropped: flag,
+      last_used: v.nullable(text),
+      lacks: v.nullable(text),
+      parts: v.array(v.object({ path: text, bytes: count, model_dtype: v.nullable(text) })),
+    }),
+  ),
   memory_only: v.nullable(text),
 })
 
@@ -213,7 +242,9 @@ const exportedFiles: Schema<ExportedFiles> = v.object({
 const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   probe_devices: v.array(deviceInfo),
   open_model: modelSummary,
+  cancel_opening: nothing,
   load_model: nothing,
+  model_files: modelFiles,
   add_model_files: nothing,
   inspect: inspectReport,
   preview,

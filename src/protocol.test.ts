@@ -10,13 +10,22 @@ const blob = new Blob(['x'])
 /** One valid message of each kind that carries something. */
 const commands: readonly Command[] = [
   { type: 'probe_devices', request: 1 },
-  { type: 'open_model', request: 2, base_model: 'a/b', model_dtype: 'auto', device: 'auto', allow_downloads: true },
-  { type: 'add_model_files', request: 3, name: 'a', files: [{ path: 'onnx/model.onnx', blob }] },
+  {
+    type: 'open_model',
+    request: 2,
+    base_model: 'a/b',
+    model_dtype: 'auto',
+    model_file_name: '',
+    device: 'auto',
+    allow_downloads: true,
+  },
+  { type: 'add_model_files', request: 3, name: 'a', files: [{ path: 'onnx/model.onnx', blob }], loose: true },
+  { type: 'model_files', request: 31, base_model: 'a/b', model_file_name: 'my', allow_downloads: true },
   {
     type: 'inspect',
     request: 4,
     base_model: 'a',
-    file: null,
+    files: null,
     model_dtype: 'fp32',
     device: 'wasm',
     allow_downloads: false,
@@ -190,7 +199,18 @@ describe('results', () => {
     persisted: true,
     usage_bytes: 1,
     quota_bytes: null,
-    models: [{ id: 'a', files: 1, bytes: 2 }],
+    models: [
+      {
+        id: 'a',
+        files: 1,
+        bytes: 2,
+        unfinished_bytes: 0,
+        dropped: false,
+        last_used: null,
+        lacks: 'has no tokenizer.json',
+        parts: [{ path: 'onnx/model.onnx', bytes: 2, model_dtype: 'fp32' }],
+      },
+    ],
     memory_only: null,
   }
 

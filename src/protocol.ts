@@ -90,11 +90,56 @@ export interface FileEntry {
   readonly blob: Blob
 }
 
+/** A model's file, stored or to be had. */
+export interface ModelFile {
+  readonly path: string
+  /** null: not known. */
+  readonly bytes: number | null
+  readonly stored: boolean
+}
+
+/** What would be fetched of a model. */
+export interface ModelFiles {
+  /** What the hub calls it now; another id than was asked for when it was renamed. */
+  readonly id: string
+  readonly kind: 'causal-lm' | 'seq2seq'
+  readonly architecture: string
+  /** As its model card says; null where it says none. */
+  readonly licence: string | null
+  /** By model_dtype. */
+  readonly choices: readonly { readonly model_dtype: string; readonly files: readonly ModelFile[] }[]
+  /** What model_dtype "auto" takes. */
+  readonly auto: string
+  /** config.json, tokenizer and the like. */
+  readonly small: readonly ModelFile[]
+}
+
+/** A model in this browser: its files, and whether they are all that is needed to open it. */
+export interface StoredModel {
+  readonly id: string
+  readonly files: number
+  readonly bytes: number
+  /** Kept of downloads that are not whole, to go on from. */
+  readonly unfinished_bytes: number
+  /** Dropped in during this visit: gone with the tab. */
+  readonly dropped: boolean
+  /** ISO 8601; null: not since this is noted. */
+  readonly last_used: string | null
+  /** Why it can't be opened with what is here, as "no tokenizer.json"; null: it can. */
+  readonly lacks: string | null
+  readonly parts: readonly {
+    readonly path: string
+    readonly bytes: number
+    /** Of an ONNX file. */
+    readonly model_dtype: string | null
+  }[]
+}
+
 export interface StorageReport {
   readonly persisted: boolean
   readonly usage_bytes: number | null
   readonly quota_bytes: number | null
-  readonly models: readonly { readonly id: string; readonly files: number; readonly bytes: number }[]
+  readonly models: readonly StoredModel[]
   /** Set when IndexedDB can't be used and everything is kept in memory only: why. */
   readonly memory_only: string | null
 }
@@ -106,20 +151,33 @@ export interface Commands {
   open_model: {
     readonly base_model: string
     readonly model_dtype: string
+    readonly model_file_name?: string
     readonly device: string
     readonly allow_downloads: boolean
   }
+  /** Ends the opening in progress, or looking at files; complete files are kept. */
+  cancel_opening: object
   /** Downloads or finds a model and reads it, without a device: for trying prompts of it. Reports `model_progress`. */
-  load_model: { readonly base_model: string; readonly model_dtype: string; readonly allow_downloads: boolean }
-  /** Makes files from this machine usable as the model `name` (session only for now). Paths as in the hub: config.json, onnx/model.onnx. */
-  add_model_files: { readonly name: string; readonly files: readonly FileEntry[] }
+  load_model: {
+    readonly base_model: string
+    readonly model_dtype: string
+    readonly model_file_name?: string
+    readonly allow_downloads: boolean
+  }
+  /** What would be fetched of a model, and what is here already. Of a hub model it fetches the list of files and config.json. */
+  model_files: { readonly base_model: string; readonly model_file_name?: string; readonly allow_downloads: boolean }
   /**
-   * Reads, checks and self-tests a model. `file`: one ONNX file of it by path (then no config.json or tokenizer is needed), or null for
-   * the file that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
+   * Makes files from this machine usable as the model `name`, for this session. They may lie in a folder of any name; what is missing to
+   * open the model is refused by name. `loose`: any files will do, for `inspect` of single ONNX files.
+   */
+  add_model_files: { readonly name: string; readonly files: readonly FileEntry[]; readonly loose?: boolean }
+  /**
+   * Reads, checks and self-tests a model. `files`: one ONNX file of it by path, or an encoder's and its decoder's (then no config.json or
+   * tokenizer is needed), or null for those that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
    */
   inspect: {
     readonly base_model: string
-    readonly file: string | null
+    readonly files: readonly string[] | null
     readonly model_dtype: string
     readonly device: string
     readonly allow_downloads: boolean
@@ -180,7 +238,9 @@ export interface Commands {
 export interface Results {
   probe_devices: readonly DeviceInfo[]
   open_model: ModelSummary
+  cancel_opening: null
   load_model: null
+  model_files: ModelFiles
   add_model_files: null
   inspect: InspectReport
   preview: Preview

@@ -4,8 +4,8 @@
  * This is the one place that knows what an embedding lookup looks like in an export: training cuts the graph there and
  * baking patches it there, and both must mean the same value (before any scaling the model does afterwards).
  */
-import type { DType, Graph, Node, Tensor } from './ir'
-import { viewAs } from './tensor'
+import { elementCount, type DType, type Graph, type Node, type Tensor } from './ir'
+import { toIntegers, viewAs } from './tensor'
 
 export { readEmbeddingRows } from './embedding-rows'
 
@@ -196,13 +196,28 @@ function quantization(
   return { scale, zero_point, axis: along, block_size: null }
 }
 
+/** A constant, or one reshaped: a table tied to its head is stored as the head has it, [vocab_size, blocks, bytes]. */
+function reshapedConstant(scope: Scope, name: string): Tensor | undefined {
+  const stored = constant(scope, name)
+  const node = stored ? undefined : scope.producer(name)
+  if (!node || !isOp(node, '', 'Reshape')) return stored
+  const [data = '', shape = ''] = node.inputs
+  const [from, to] = [constant(scope, data), constant(scope, shape)]
+  if (!from || to?.dtype !== 'int64') return undefined
+  const count = elementCount(from.dims)
+  const asked = toIntegers(to).map((dim, axis) => (dim === 0 ? (from.dims[axis] ?? 0) : dim))
+  const known = asked.reduce((product, dim) => (dim === -1 ? product : product * dim), 1)
+  const dims = asked.map((dim) => (dim === -1 ? count / known : dim))
+  return elementCount(dims) === count && dims.every((dim) => Number.isInteger(dim) && dim > 0) ? viewAs(from, dims) : undefined
+}
+
 /** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GatherBlockQuantized */
 function blockQuantizedLookup(scope: Scope, gather: Node): Embedding | null {
   const [data = '', ids = '', scaleName = '', zeroName = ''] = gather.inputs
   const output = gather.outputs[0]
-  const table = constant(scope, data)
-  const scale = constant(scope, scaleName)
-  const zero_point = zeroName === '' ? null : constant(scope, zeroName)
+  const table = reshapedConstant(scope, data)
+  const scale = reshapedConstant(scope, scaleName)
+  const zero_point = zeroName === '' ? null : reshapedConstant(scope, zeroName)
   const quantizeAxis = intAttribute(gather, 'quantize_axis', 1)
   if (!table || !scale || zero_point === undefined || output === undefined || table.dims.length !== 2) return null
   if (intAttribute(gather, 'gather_axis', 0) !== 0 || (quantizeAxis !== 1 && quantizeAxis !== -1)) return null

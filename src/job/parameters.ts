@@ -125,6 +125,16 @@ export const JobSchema = v.object({
     group: 'model',
     level: 'advanced',
   }),
+  model_file_name: text(
+    '',
+    {
+      label: 'File name',
+      help: "Name of a causal model's ONNX file, where it is not the usual one: my-model for onnx/my-model_q4.onnx. Empty: model, or decoder_model_merged, or the only name there is in a folder of yours.",
+      group: 'model',
+      level: 'advanced',
+    },
+    'a file name without folder, dtype and .onnx, or nothing',
+  ),
   simulate_rounding: flag(true, {
     label: 'Round as deployed',
     help: 'Quantised files (q8, int8, uint8) round what flows through the model to 8 bits. On: tuning sees that rounding, as every later use of the prompt will. Off: it computes those layers exactly, and rows of a batch do not touch each other. No effect on other files.',

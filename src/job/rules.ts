@@ -194,6 +194,16 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    reads: ['model_file_name'],
+    check: ({ model_file_name: name }, say) => {
+      if (!/^([\w-][\w.-]{0,95})?$/.test(name) || /\.onnx$|\.\./.test(name))
+        say.problem(
+          'model_file_name',
+          `${show(name)} is not accepted; give the ONNX file's name without folder, dtype and .onnx, as "my-model" for onnx/my-model_q4.onnx`,
+        )
+    },
+  },
+  {
     reads: ['torch_dtype', 'model_dtype'],
     check: ({ torch_dtype, model_dtype }, say) => {
       if (torch_dtype === 'float32') return

@@ -2,6 +2,7 @@
  * The one door through which model files come (`env.fetch` of transformers.js): it lets through what the user allowed, answers
  * "not found" itself where asking would be pointless, and turns what goes wrong into ModelErrors.
  */
+import { hubError, networkError } from './hub-errors'
 import { ModelError, pageInstead } from './model-error'
 
 export interface FetchGateOptions {
@@ -10,6 +11,30 @@ export interface FetchGateOptions {
   readonly local_path: string
   readonly isEmbedded: (id: string) => boolean
   readonly fetch: typeof fetch
+  /** Waits between tries. Default: by the clock. */
+  readonly pause?: (ms: number, signal?: AbortSignal | null) => Promise<void>
+}
+
+/** Tries of a request that the server is too busy or too broken to answer. */
+const TRIES = 3
+const FIRST_PAUSE_MS = 1000
+/** A server that asks for more patience than this gets none. */
+const LONGEST_PAUSE_MS = 20_000
+
+/** @throws the signal's reason */
+export function pauseByClock(ms: number, signal?: AbortSignal | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason instanceof Error ? signal.reason : new Error('stopped'))
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    if (signal?.aborted) stop()
+    else signal?.addEventListener('abort', stop, { once: true })
+  })
 }
 
 export class FetchGate {
@@ -34,7 +59,7 @@ export class FetchGate {
       const [owner = '', name = ''] = url.slice(local_path.length).split('/')
       // Only embedded models lie there; asking for others would fill the console with 404s.
       if (!this.options.isEmbedded(`${owner}/${name}`)) return new Response(null, { status: 404 })
-      return this.request(url, url.slice(local_path.length), init)
+      return this.request(url, `${owner}/${name}`, url.slice(local_path.length + owner.length + name.length + 2), init)
     }
     const [, id, path] = url.startsWith(remote_host)
       ? (/^(.+?)\/resolve\/[^/]+\/(.+)$/.exec(url.slice(remote_host.length)) ?? [])
@@ -49,52 +74,52 @@ export class FetchGate {
         'Switch "allow_downloads" on, pick an embedded model, or add the model\'s files from a folder.',
       )
     }
-    return this.request(url, `${id}/${path}`, init)
+    return this.request(url, id, path, init)
   }
 
-  private async request(url: string, what: string, init?: RequestInit): Promise<Response> {
-    let response: Response
+  /** What the hub lists of a model's folder, as it answers; null when it doesn't. Only for models that may be fetched. */
+  async listing(id: string, revision: string, folder: string, signal: AbortSignal | null): Promise<unknown> {
+    if (!this.allowed.has(id)) return null
     try {
-      response = await this.options.fetch(url, init)
+      const response = await this.options.fetch(`${this.options.remote_host}api/models/${id}/tree/${revision}/${folder}`, {
+        signal,
+      })
+      return response.ok ? await response.json() : null
     } catch (error) {
-      if (init?.signal?.aborted) throw error
-      throw networkError(what, error)
+      if (signal?.aborted) throw error
+      return null
+    }
+  }
+
+  private async request(url: string, id: string, path: string, init?: RequestInit): Promise<Response> {
+    const what = `${id}/${path}`
+    const pause = this.options.pause ?? pauseByClock
+    let response: Response
+    for (let attempt = 1; ; attempt++) {
+      try {
+        response = await this.options.fetch(url, init)
+      } catch (error) {
+        if (init?.signal?.aborted) throw error
+        throw networkError(what, error)
+      }
+      const ms = patience(response, attempt)
+      if (ms === null) break
+      await response.body?.cancel()
+      await pause(ms, init?.signal)
     }
     if (response.status === 404 || response.status === 416) return response
     const isPage = response.headers.get('content-type')?.startsWith('text/html') === true
     if (response.ok && !isPage) return response
     await response.body?.cancel()
     if (response.ok) throw pageInstead(what)
-    throw statusError(what, response)
+    throw hubError(id, path, response)
   }
 }
 
-export const networkError = (what: string, cause: unknown): ModelError =>
-  new ModelError(
-    'network',
-    `${what} could not be downloaded: the connection failed`,
-    'Check the network (or a firewall before huggingface.co) and try again. Models that were downloaded before, embedded ones and folders work offline.',
-    { cause },
-  )
-
-function statusError(what: string, response: Response): ModelError {
-  const { status } = response
-  const reason = response.headers.get('x-error-code')
-  if (reason === 'GatedRepo') {
-    return new ModelError(
-      'not_found',
-      `${what}: this model is gated (HTTP ${status})`,
-      'Its owner wants you to accept terms on the hub. Do so there, download the files, and add them here as a folder.',
-    )
-  }
-  if (status === 401 || status === 403) {
-    return new ModelError(
-      'not_found',
-      `${what}: the hub does not show it (HTTP ${status})`,
-      'No such model, or it is private or gated. Check the id for typing mistakes; for a gated model download the files yourself and add them as a folder.',
-    )
-  }
-  if (status === 429)
-    return new ModelError('network', `${what}: too many requests (HTTP 429)`, 'Wait a few minutes and try again.')
-  return new ModelError('network', `${what}: the server answered HTTP ${status}`, 'Try again in a moment.')
+/** How long to wait before asking again; null when that is no use. */
+function patience({ status, headers }: Response, attempt: number): number | null {
+  if (attempt >= TRIES || (status !== 429 && status < 500)) return null
+  const asked = Number(headers.get('retry-after') ?? NaN) * 1000
+  const ms = Number.isFinite(asked) ? asked : FIRST_PAUSE_MS * 4 ** (attempt - 1)
+  return ms > LONGEST_PAUSE_MS ? null : ms
 }

@@ -5,14 +5,12 @@
 import { ModelRegistry, type PretrainedConfig } from '@huggingface/transformers'
 import type { ModelKind } from './config'
 import { AUTO_FLOAT16 } from '../job/parameters'
+import { FP32_LIMIT } from './catalogue'
 import { ModelError } from './model-error'
 
 /** What transformers.js calls dtypes, in the order in which they are tried when nothing smaller is asked for. */
 export const MODEL_DTYPES = ['fp32', 'fp16', 'q8', 'q4', 'q4f16', 'int8', 'uint8', 'bnb4'] as const
 export type ModelDtype = (typeof MODEL_DTYPES)[number]
-
-/** fp32 is taken as long as its file has at most this size: it is the most exact, and not yet slow. */
-export const FP32_LIMIT = 256 * 1000 * 1000
 
 /** Size of a model's file in bytes; undefined when there is no such file; null when there is one of unknown size. */
 export type SizeOf = (path: string) => Promise<number | null | undefined>
@@ -38,6 +36,7 @@ export interface Located {
 }
 
 interface Candidate extends Located {
+  readonly files: DtypeChoice['files']
   readonly bytes: number | null
 }
 
@@ -53,6 +52,17 @@ export interface ModelRef {
   readonly id: string
   readonly kind: ModelKind
   readonly config: PretrainedConfig
+  /** transformers.js' model_file_name: names to try in place of the usual ones (null: the default), the first that is there. */
+  readonly file_names?: readonly (string | null)[] | undefined
+}
+
+/** One dtype of a model: its files and their size. */
+export interface DtypeChoice {
+  readonly model_dtype: ModelDtype
+  readonly model_file_name: string | null
+  readonly files: readonly { readonly path: string; readonly bytes: number | null }[]
+  /** Of all files; null where one's size is not known. */
+  readonly bytes: number | null
 }
 
 const megabytes = (bytes: number | null): string =>
@@ -82,22 +92,62 @@ async function candidate(
   const parts = partsOf(kind, paths)
   if (parts === null) return null
   let bytes: number | null = 0
+  const files: { path: string; bytes: number | null }[] = []
   for (const path of paths) {
     const size = await sizeOf(path)
     if (size === undefined) return null
+    files.push({ path, bytes: size })
     bytes = size === null || bytes === null ? null : bytes + size
   }
-  return { model_dtype: dtype, reason: '', model_file_name: file, parts, bytes }
+  return { model_dtype: dtype, reason: '', model_file_name: file, parts, files, bytes }
 }
 
 /** The model's files in `dtypes`, those that exist. */
 async function candidates(model: ModelRef, dtypes: readonly ModelDtype[], sizeOf: SizeOf): Promise<Candidate[]> {
-  for (const file of FILE_NAMES[model.kind]) {
+  for (const file of model.file_names ?? FILE_NAMES[model.kind]) {
     const found = await Promise.all(dtypes.map((dtype) => candidate(model, dtype, file, sizeOf)))
     const present = found.filter((one) => one !== null)
     if (present.length > 0) return present
   }
   return []
+}
+
+/** Every dtype there is of a model, in the order of MODEL_DTYPES, with its files. */
+export const choicesOf = async (model: ModelRef, sizeOf: SizeOf): Promise<readonly DtypeChoice[]> =>
+  (await candidates(model, MODEL_DTYPES, sizeOf)).map(({ model_dtype, model_file_name, files, bytes }) => ({
+    model_dtype,
+    model_file_name,
+    files,
+    bytes,
+  }))
+
+/**
+ * The names to try for a model's file: the one asked for, or the usual ones and then the one that lies there.
+ * @param asked model_file_name; empty: none
+ * @param lying names of the files that a dropped folder has
+ * @throws ModelError when there are several to choose from, or the kind of model has fixed names
+ */
+export function namesFor(
+  { id, kind }: Pick<ModelRef, 'id' | 'kind'>,
+  asked: string,
+  lying: readonly string[] = [],
+): readonly (string | null)[] {
+  const usual = FILE_NAMES[kind]
+  if (kind === 'seq2seq') {
+    if (asked === '') return usual
+    const hint = 'Its files have to be called encoder_model and decoder_model_merged. Leave model_file_name empty.'
+    throw new ModelError('invalid', `${id} is an encoder-decoder, and model_file_name is for causal models`, hint)
+  }
+  if (asked !== '') return [asked]
+  // The half of an older export that only goes on from a cache is no model by itself.
+  const others = lying.filter((name) => name !== 'decoder_with_past_model' && !usual.includes(name))
+  if (lying.some((name) => name === 'model' || usual.includes(name)) || others.length === 0) return usual
+  if (others.length === 1) return others
+  throw new ModelError(
+    'invalid',
+    `${id} has several models in onnx/: ${others.slice(0, 8).join(', ')}`,
+    'Set model_file_name (under "Device and model file") to one of these names.',
+  )
 }
 
 const smallest = (found: readonly Candidate[]): Candidate | undefined =>

@@ -24,13 +24,17 @@ const fetchPublic: typeof fetch = async (input, init) => {
 const ports: MessagePort[] = []
 afterEach(() => ports.splice(0).forEach((port) => port.close()))
 
-/** A worker of our own: the two ends of a channel, with everything cloned on the way. */
-export function startWorker(stores: Map<string, KeyValueStore>): TunerClient {
+/**
+ * A worker of our own: the two ends of a channel, with everything cloned on the way.
+ * @param hub answers for other addresses than the page's own models
+ */
+export function startWorker(stores: Map<string, KeyValueStore>, hub: typeof fetch = fetchPublic): TunerClient {
   const { port1, port2 } = new MessageChannel()
   ports.push(port1, port2)
   const tuner = new Tuner({
     ort,
-    fetch: fetchPublic,
+    fetch: (input, init) =>
+      (String(input instanceof Request ? input.url : input).startsWith('/models/') ? fetchPublic : hub)(input, init),
     models_path: '/models/',
     openStore: (name) => {
       const store = stores.get(name) ?? new MemoryStore()

@@ -6,7 +6,7 @@ import { writePeftAdapter, type FormatFile } from '../../src/formats/peft'
 import { flattenPrompt, rowsOfPart, type PromptTensors, type SingleTaskPrompt } from '../../src/formats/prompt-tensors'
 import { yamlMapping } from '../../src/formats/yaml'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
-import { blobOf, concatBytes } from '../../src/graph/source'
+import { blobOf, concatBytes, type ByteSource } from '../../src/graph/source'
 import type { ExportFormat } from '../../src/library/export-formats'
 import type { PromptRecord } from '../../src/library/prompt-record'
 import type { LoadedModel } from '../../src/models/load'
@@ -104,11 +104,11 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
   const model = await models.prepare(trials.requestFor(prompt.base_model.id, prompt), report)
   trials.checkFits(prompt, model)
   const { loaded } = model
-  const files = new Map<string, Uint8Array>(loaded.files)
+  const files = new Map<string, Uint8Array | ByteSource>(loaded.files)
   for (const { path, onnx, external } of loaded.parts) {
     files.set(path, onnx)
     const folder = path.slice(0, path.lastIndexOf('/') + 1)
-    for (const [name, bytes] of external) files.set(`${folder}${name}`, bytes)
+    for (const [name, data] of external) files.set(`${folder}${name}`, data)
   }
   const notices = runnableConfig(loaded, files)
   const pathsOf = (encoder: boolean) =>
@@ -135,7 +135,7 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
  * Plain transformers.js has no class for a few model types that run here as another (models/config.ts): their config.json gets that type.
  * @returns what was changed, said for people
  */
-function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array>): string[] {
+function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array | ByteSource>): string[] {
   const { model_type } = config
   const said = jsonOf(small.get('config.json'))
   if (typeof said !== 'object' || said === null || !('model_type' in said) || said.model_type === model_type) return []

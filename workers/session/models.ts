@@ -14,12 +14,13 @@ import { GraphError } from '../../src/graph/ir'
 import { readModel } from '../../src/graph/read'
 import { AUTO_FLOAT16, wantedFile, type Job } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
-import type { LoadedModel, ModelPart } from '../../src/models/load'
+import type { LoadedModel, LoadProgress, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
 import { autoLearningRate } from '../../src/tuning/learning-rate'
 import type { Tokenizer } from '../../src/tuning/tokenizer'
 import { chooseEngine } from './devices'
 import { CommandError } from './failures'
+import { explained } from './model-files'
 import type { Report, Services } from './services'
 
 /** A model's files, read and cut. */
@@ -39,6 +40,8 @@ export interface OpenModel extends ReadyModel {
 export interface ModelRequest {
   readonly base_model: string
   readonly model_dtype: string
+  /** For causal models whose file has an unusual name; empty or absent: the usual one. */
+  readonly model_file_name?: string
   /** A job's: float16 asks for an fp16 file where model_dtype is auto. */
   readonly torch_dtype?: string
   /** A job's: whether q8 layers are computed as deployed. Default true. */
@@ -68,6 +71,8 @@ export function maxPositions({ loaded, cut }: ReadyModel): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
+const keyOf = (id: string, model_dtype: string, file_name = ''): string => `${id}|${model_dtype}|${file_name}`
+
 export class Models {
   /** By id and dtype as asked; insertion order is use order. */
   private readonly ready = new Map<string, ReadyModel>()
@@ -89,18 +94,21 @@ export class Models {
    */
   async prepare(request: ModelRequest, report: Report | null, signal?: AbortSignal, remember = true): Promise<ReadyModel> {
     const model_dtype = wantedFile(request)
-    const key = `${request.base_model}|${model_dtype}`
+    const key = keyOf(request.base_model, model_dtype, request.model_file_name)
     const known = this.ready.get(key)
     if (known) {
       this.ready.delete(key)
       this.ready.set(key, known)
       return known
     }
-    const loaded = await this.services.loader.load(request.base_model, {
+    const options = {
       ...request,
       model_dtype,
       signal,
-      onProgress: report ? (progress) => report({ type: 'model_progress', ...progress }) : undefined,
+      onProgress: report ? (progress: LoadProgress) => report({ type: 'model_progress', ...progress }) : undefined,
+    }
+    const loaded = await this.services.loader.load(request.base_model, options).catch(async (error: unknown) => {
+      throw await explained(error, request, this.services, signal)
     })
     const file = loaded.onnx_path
     report?.({ type: 'model_progress', file, loaded: 0, total: null, stage: 'prepare' })
@@ -108,15 +116,16 @@ export class Models {
     const ready = { loaded, cut }
     this.ready.set(key, ready)
     if (model_dtype === 'auto' || model_dtype === AUTO_FLOAT16)
-      this.ready.set(`${request.base_model}|${loaded.model_dtype}`, ready)
+      this.ready.set(keyOf(request.base_model, loaded.model_dtype, request.model_file_name), ready)
     this.trim()
     if (remember) this.asked.set(request.base_model, request)
+    await this.services.usage.note(request.base_model)
     return ready
   }
 
   /** A model whose files are in memory already. */
   inMemory(id: string, model_dtype: string): ReadyModel | null {
-    return this.ready.get(`${id}|${model_dtype}`) ?? null
+    return this.ready.get(keyOf(id, model_dtype)) ?? null
   }
 
   /** How a model was asked for before in this session; null when it wasn't. */
@@ -138,6 +147,11 @@ export class Models {
   hold(): () => void {
     this.held = true
     return () => (this.held = false)
+  }
+
+  /** Is a run using it? */
+  inUse(id: string): boolean {
+    return this.held && this.open?.loaded.id === id
   }
 
   /** Frees the open model and its device; the next openOn starts afresh. */

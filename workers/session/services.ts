@@ -11,6 +11,7 @@ import { ModelCache } from '../../src/models/cache'
 import { Generator } from '../../src/models/generate'
 import { ModelLoader } from '../../src/models/load'
 import { ShardedFiles } from '../../src/models/shards'
+import { ModelUsage } from '../../src/models/usage'
 import type { Event, Progress } from '../../src/protocol'
 
 export interface Environment {
@@ -33,7 +34,10 @@ export class Services {
   readonly ort: OrtLibrary
   readonly storage: StorageManager | null
   readonly locks: LockManager | null
+  /** For what is no model file: the hub's API. */
+  readonly fetch: typeof fetch
   readonly cache: ModelCache
+  readonly usage: ModelUsage
   readonly loader: ModelLoader
   readonly generator: Generator
   readonly prompts: PromptLibrary
@@ -48,6 +52,8 @@ export class Services {
     this.ort = ort
     this.storage = storage
     this.locks = locks
+    this.fetch = environment.fetch
+    this.usage = new ModelUsage(openStore('promptlathe-usage'))
     env.localModelPath = models_path
     const files = new ShardedFiles({
       store: openStore('promptlathe-models'),

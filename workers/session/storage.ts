@@ -1,11 +1,14 @@
 /** What is stored, how much room there is, and getting rid of it. */
-import type { FileEntry, StorageReport } from '../../src/protocol'
+import type { CachedModel } from '../../src/models/cache'
 import { isModelId } from '../../src/models/catalogue'
+import { arrange, splitName, whatIsMissing } from '../../src/models/layout'
+import type { Commands, StorageReport, StoredModel } from '../../src/protocol'
 import { CommandError } from './failures'
 import type { Models } from './models'
 import type { Services } from './services'
 
-export async function storageReport({ cache, storage, library_memory_only }: Services): Promise<StorageReport> {
+export async function storageReport(services: Services): Promise<StorageReport> {
+  const { cache, storage, library_memory_only } = services
   // Both are refused in some private windows; the report is worth having without them.
   const estimate: StorageEstimate = (await storage?.estimate().catch(() => null)) ?? {}
   const persisted = (await storage?.persisted().catch(() => false)) ?? false
@@ -13,7 +16,7 @@ export async function storageReport({ cache, storage, library_memory_only }: Ser
     persisted,
     usage_bytes: estimate.usage ?? null,
     quota_bytes: estimate.quota ?? null,
-    models: await cache.models(),
+    models: await Promise.all((await cache.models()).map((model) => storedModel(model, services))),
     memory_only: cache.files.memory_only ?? library_memory_only,
   }
 }
@@ -24,17 +27,20 @@ export async function persistStorage({ storage }: Services): Promise<boolean> {
 }
 
 /** Removes prompts, runs and models. @throws what the browser throws: then there is something left */
-export async function resetStorage({ cache, promptStore, runStore, generator }: Services): Promise<void> {
+export async function resetStorage({ cache, promptStore, runStore, generator, usage }: Services): Promise<void> {
   await generator.dispose()
   await cache.files.clear()
   await promptStore.clear()
   await runStore.clear()
+  await usage.clear()
 }
 
-/** Makes files of this machine a model. A folder in front of all of them (as dropping one gives) is taken off. */
+/**
+ * Makes files of this machine a model, as they are (nothing is read into memory). What lies around the model is taken off.
+ * @throws CommandError; ModelError naming what is missing
+ */
 export async function addModelFiles(
-  name: string,
-  entries: readonly FileEntry[],
+  { name, files: entries, loose = false }: Commands['add_model_files'],
   { cache }: Services,
   models: Models,
 ): Promise<void> {
@@ -47,19 +53,55 @@ export async function addModelFiles(
   }
   if (entries.length === 0)
     throw new CommandError('invalid', 'There are no files to add.', "Choose the model's folder, with config.json in it.")
-  const config = entries.map(({ path }) => path).filter((path) => path === 'config.json' || path.endsWith('/config.json'))
-  const shortest = config.sort((a, b) => a.length - b.length)[0]
-  const prefix = shortest?.slice(0, -'config.json'.length) ?? ''
-  const files = new Map<string, Blob>()
-  for (const { path, blob } of entries) if (path.startsWith(prefix)) files.set(path.slice(prefix.length), blob)
+  const blobs = new Map(entries.map(({ path, blob }) => [path, blob]))
+  const files = loose ? blobs : inLayout(name, blobs)
   await models.forget(name)
-  cache.setVirtual(name, inHubLayout(files))
+  cache.setVirtual(name, files)
 }
 
-/** Transformers.js looks for ONNX files in onnx/; files lying beside config.json are found there too. */
-function inHubLayout(files: ReadonlyMap<string, Blob>): ReadonlyMap<string, Blob> {
-  if (!files.has('config.json') || [...files.keys()].some((path) => path.startsWith('onnx/'))) return files
-  const moved = new Map<string, Blob>()
-  for (const [path, blob] of files) moved.set(/^[^/]+\.onnx([._]data.*)?$/.test(path) ? `onnx/${path}` : path, blob)
-  return moved
+/** @throws ModelError naming what is missing */
+function inLayout(name: string, blobs: ReadonlyMap<string, Blob>): ReadonlyMap<string, Blob> {
+  const files = new Map<string, Blob>()
+  for (const [path, from] of arrange(name, [...blobs.keys()])) {
+    const blob = blobs.get(from)
+    if (blob) files.set(path, blob)
+  }
+  const missing = whatIsMissing(name, [...files.keys()], 'folder')
+  if (missing) throw missing
+  return files
+}
+
+/** Removes one model's files. @throws CommandError while a run uses it */
+export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models): Promise<void> {
+  if (models.inUse(id)) {
+    throw new CommandError(
+      'busy',
+      `${id} is in use: a run is tuning on it.`,
+      'Wait until the run is done, or cancel it; then the model can be removed.',
+    )
+  }
+  await generator.dispose()
+  await models.forget(id)
+  await cache.removeModel(id)
+  await usage.forget(id)
+}
+
+/** One line of the storage view. */
+async function storedModel({ id, dropped, parts, unfinished_bytes }: CachedModel, { usage }: Services): Promise<StoredModel> {
+  const lacks = whatIsMissing(
+    id,
+    parts.map(({ path }) => path),
+    'browser',
+  )
+  return {
+    id,
+    files: parts.length,
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    unfinished_bytes,
+    dropped,
+    last_used: await usage.lastUsed(id),
+    // The name stands beside it already.
+    lacks: lacks === null ? null : lacks.message.slice(id.length + 1),
+    parts: parts.map((part) => ({ ...part, model_dtype: part.path.endsWith('.onnx') ? splitName(part.path).model_dtype : null })),
+  }
 }

@@ -51,7 +51,8 @@ export class Trials {
     const last = this.models.lastRequest(prompt?.base_model.id ?? id)
     if (prompt) {
       const allow_downloads = last?.allow_downloads ?? prompt.job?.allow_downloads ?? false
-      return { base_model: prompt.base_model.id, model_dtype: prompt.base_model.model_dtype, allow_downloads }
+      const model_file_name = prompt.job?.model_file_name ?? last?.model_file_name ?? ''
+      return { base_model: prompt.base_model.id, model_dtype: prompt.base_model.model_dtype, model_file_name, allow_downloads }
     }
     return last ?? { base_model: id, model_dtype: 'auto', allow_downloads: false }
   }

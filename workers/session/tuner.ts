@@ -10,10 +10,12 @@ import { inspect } from './inspect'
 import { exportJob } from './export-job'
 import { exportPrompt } from './exports'
 import { deletePrompt, importPrompt } from './library'
+import { modelFiles } from './model-files'
 import { Models } from './models'
+import { Openings } from './openings'
 import { preview } from './preview'
 import { Services, type Environment, type Report } from './services'
-import { addModelFiles, persistStorage, resetStorage, storageReport } from './storage'
+import { addModelFiles, persistStorage, removeModel, resetStorage, storageReport } from './storage'
 import { Trials } from './try'
 import { Runs } from './tune'
 
@@ -70,6 +72,7 @@ function handlersOf(services: Services): TypedHandlers {
   const models = new Models(services)
   const runs = new Runs(services, models)
   const trials = new Trials(services, models)
+  const openings = new Openings()
   const whileIdle = (what: string): void => {
     if (runs.inProgress)
       throw new CommandError('busy', `${what} has to wait: a run is in progress.`, 'Wait until it is done, or cancel it first.')
@@ -80,12 +83,14 @@ function handlersOf(services: Services): TypedHandlers {
       .then(() => null)
   return {
     probe_devices: () => probeDevices(services.ort),
-    open_model: async (command, report) => models.summary(await models.openOn(command, report)),
-    load_model: (command, report) => nothing(() => models.prepare(command, report)),
-    add_model_files: ({ name, files }) =>
+    open_model: (command, report) => openings.run(async (signal) => models.summary(await models.openOn(command, report, signal))),
+    cancel_opening: () => nothing(() => openings.cancel()),
+    load_model: (command, report) => nothing(() => openings.run((signal) => models.prepare(command, report, signal))),
+    model_files: (command) => openings.run((signal) => modelFiles(command, services, signal)),
+    add_model_files: (command) =>
       nothing(() => {
         whileIdle('Adding files')
-        return addModelFiles(name, files, services, models)
+        return addModelFiles(command, services, models)
       }),
     inspect: (command, report) => inspect(command, services, models, report),
     preview: (command, report) => preview(command, models, report),
@@ -105,13 +110,7 @@ function handlersOf(services: Services): TypedHandlers {
     export_job: (command) => exportJob(command, services, models),
     export_prompt: (command, report) => exportPrompt(command, services, models, trials, report),
     storage: () => storageReport(services),
-    remove_model: ({ base_model }) =>
-      nothing(async () => {
-        whileIdle('Removing a model')
-        await services.generator.dispose()
-        await models.forget(base_model)
-        await services.cache.removeModel(base_model)
-      }),
+    remove_model: ({ base_model }) => nothing(() => removeModel(base_model, services, models)),
     persist_storage: () => persistStorage(services),
     reset_storage: () =>
       nothing(() => {

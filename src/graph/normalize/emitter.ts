@@ -30,8 +30,10 @@ export class Emitter {
   private readonly values = new Map<string, ValueType>()
   private readonly producers = new Map<string, Op>()
   private readonly hostNames = new Map<HostLane, string>()
-  private readonly scalars = new Map<number, HostLane>()
+  private readonly sharedLanes = new Map<string, HostLane>()
   private readonly taken: Set<string>
+  /** The last number given to a name that was taken: names that repeat without end are not counted through each time. */
+  private readonly numbered = new Map<string, number>()
   /** Mask-dependent values the program reads, by input name. */
   readonly fed = new Map<string, HostLane>()
 
@@ -98,10 +100,13 @@ export class Emitter {
 
   /** A float32 constant of shape []. */
   scalar(value: number): HostLane {
-    const known = this.scalars.get(value)
-    if (known) return known
-    const lane = HostLane.of(`scalar ${value}`, full('float32', [], value))
-    this.scalars.set(value, lane)
+    return this.shared(`scalar ${value}`, (name) => HostLane.of(name, full('float32', [], value)))
+  }
+
+  /** A constant made for this key that several nodes use, such as the causal mask; `name` tells all of it. */
+  shared(name: string, make: (name: string) => HostLane): HostLane {
+    const lane = this.sharedLanes.get(name) ?? make(name)
+    this.sharedLanes.set(name, lane)
     return lane
   }
 
@@ -184,16 +189,33 @@ export class Emitter {
   }
 
   private declare(name: string, type: ValueType): DeviceLane {
+    checkSize(type.dims)
     this.values.set(name, type)
     return this.known(name)
   }
 
   private fresh(base: string): string {
     let name = base
-    for (let n = 1; this.taken.has(name); n++) name = `${base}~${n}`
+    let n = this.numbered.get(base) ?? 0
+    while (this.taken.has(name)) name = `${base}~${++n}`
+    this.numbered.set(base, n)
     this.taken.add(name)
     return name
   }
+}
+
+/** More than fits any device's memory a thousand times over: no estimate need be made of it. */
+const MAX_DEVICE_ELEMENTS = 2 ** 40
+const MAX_RANK = 32
+
+function checkSize(dims: readonly number[]): void {
+  if (dims.length > MAX_RANK) throw new GraphError(`a value of ${dims.length} axes, the limit is ${MAX_RANK}`)
+  const wrong = dims.find((dim) => !Number.isSafeInteger(dim) || dim < 0)
+  const count = elementCount(dims)
+  if (wrong !== undefined || !(count <= MAX_DEVICE_ELEMENTS))
+    throw new GraphError(
+      `a value of [${dims.join(', ')}] can't be: ${wrong === undefined ? `it has ${count} elements` : `${wrong} is no size`}`,
+    )
 }
 
 /** As fed: floats clamped as constants are. */
