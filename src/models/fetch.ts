@@ -16,12 +16,16 @@ export interface FetchGateOptions {
 export class FetchGate {
   /** Models that may be fetched from the hub now. */
   private readonly allowed = new Set<string>()
+  /** What ends the requests for a model that bring no signal of their own, as those of transformers.js. */
+  private readonly signals = new Map<string, AbortSignal>()
 
   constructor(private readonly options: FetchGateOptions) {}
 
-  allow(id: string, downloads: boolean): void {
+  allow(id: string, downloads: boolean, signal?: AbortSignal): void {
     if (downloads) this.allowed.add(id)
     else this.allowed.delete(id)
+    if (signal) this.signals.set(id, signal)
+    else this.signals.delete(id)
   }
 
   /**
@@ -55,11 +59,12 @@ export class FetchGate {
 
   private async request(url: string, id: string, path: string, init?: RequestInit): Promise<Response> {
     const what = `${id}/${path}`
+    const signal = init?.signal ?? this.signals.get(id)
     let response: Response
     try {
-      response = await this.options.fetch(url, init)
+      response = await this.options.fetch(url, signal ? { ...init, signal } : init)
     } catch (error) {
-      if (init?.signal?.aborted) throw error
+      if (signal?.aborted) throw error
       throw networkError(what, error)
     }
     if (response.status === 404 || response.status === 416) return response
