@@ -110,6 +110,8 @@ export interface StoredModel {
   readonly id: string
   readonly files: number
   readonly bytes: number
+  /** Kept of downloads that are not whole, to go on from. */
+  readonly unfinished_bytes: number
   /** Dropped in during this visit: gone with the tab. */
   readonly dropped: boolean
   /** ISO 8601; null: not since this is noted. */
@@ -161,12 +163,12 @@ export interface Commands {
    */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[]; readonly loose?: boolean }
   /**
-   * Reads, checks and self-tests a model. `file`: one ONNX file of it by path (then no config.json or tokenizer is needed), or null for
-   * the file that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
+   * Reads, checks and self-tests a model. `files`: one ONNX file of it by path, or an encoder's and its decoder's (then no config.json or
+   * tokenizer is needed), or null for those that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
    */
   inspect: {
     readonly base_model: string
-    readonly file: string | null
+    readonly files: readonly string[] | null
     readonly model_dtype: string
     readonly device: string
     readonly allow_downloads: boolean

@@ -9,6 +9,7 @@ import { scoreProgram, trainingProgram } from '../graph/objective'
 import type { Program } from '../graph/program'
 import { specialize, specializeSeq2Seq, type HostPlan, type Specialized } from '../graph/specialize'
 import { elementCount } from '../graph/ir'
+import { byteLength } from '../graph/tensor'
 import { EngineError, type Counters, type Device, type Engine, type Executable, type HostArray, type HostArrays } from './engine'
 import type { EncoderEmbeds, FrozenModel, GradientLengths, LossAndGradient, Scores, Stack, TokenBatch } from './frozen-model'
 
@@ -35,7 +36,7 @@ interface Loaded {
 /** Bytes of a program's constants, which a session may copy: what the budget counts. */
 function programBytes(program: Program): number {
   let bytes = 0
-  for (const tensor of program.constants.values()) bytes += tensor.bytes.byteLength
+  for (const tensor of program.constants.values()) bytes += byteLength(tensor)
   return bytes
 }
 
@@ -189,11 +190,17 @@ export class GraphModel implements FrozenModel {
 
 /** Rows looked at for the table's standard deviation: enough for three digits, and never a second copy of a large table. */
 const SAMPLED_ROWS = 4096
+/** They come in runs: a table that is not in memory is read a run at a time. */
+const RUN_ROWS = 16
 
-/** Standard deviation of the entries of the embedding table, over evenly spaced rows of it. */
+/** Standard deviation of the entries of the embedding table, over evenly spaced runs of its rows. */
 function embeddingStd(embedding: Embedding): number {
   const rows = Math.min(SAMPLED_ROWS, embedding.vocab_size)
-  const ids = Array.from({ length: rows }, (_, i) => Math.floor((i * embedding.vocab_size) / rows))
+  const last = embedding.vocab_size - RUN_ROWS
+  const ids = Array.from({ length: rows }, (_, i) => {
+    if (rows < SAMPLED_ROWS) return i
+    return Math.floor((Math.floor(i / RUN_ROWS) * last) / (rows / RUN_ROWS - 1)) + (i % RUN_ROWS)
+  })
   const values = readEmbeddingRows(embedding, ids)
   let sum = 0
   let squares = 0

@@ -108,6 +108,8 @@ const ReferenceSchema = v.object({
   loss: v.number(),
   /** A decoder's: encoder hidden states [2,5,W]. */
   ehs: v.optional(numbers),
+  /** Its mask over them, [2,5]; without it, the last position of each row is masked. */
+  eam: v.optional(numbers),
   /** Rows of the batch; the format of test/fixtures/README.md always has two. */
   batch_size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 2),
 })
@@ -129,7 +131,7 @@ const REFERENCE_TOLERANCE = 1e-4
  */
 export async function checkReference(cut: CutGraph, engine: Engine, text: string): Promise<ReferenceCheck> {
   const reference = parseReference(text)
-  const { batch_size, ids, ehs } = reference
+  const { batch_size, ids, ehs, eam } = reference
   const sequence_length = ids.length / batch_size
   const positions = batch_size * sequence_length
   const states = ehs && { sequence_length: ENCODER_POSITIONS, width: ehs.length / (batch_size * ENCODER_POSITIONS) }
@@ -138,7 +140,8 @@ export async function checkReference(cut: CutGraph, engine: Engine, text: string
     reference.am.length === positions &&
     reference.emb.length === positions * cut.hidden_size &&
     reference.wt.length === positions * cut.vocab_size &&
-    (cut.role === 'decoder') === (states !== undefined && Number.isInteger(states.width))
+    (cut.role === 'decoder') === (states !== undefined && Number.isInteger(states.width)) &&
+    (eam === undefined || eam.length === batch_size * ENCODER_POSITIONS)
   if (!fits)
     throw new EngineError(
       `the reference does not fit the model: hidden size ${cut.hidden_size}, vocabulary ${cut.vocab_size}, batch ${batch_size}`,
@@ -155,7 +158,7 @@ export async function checkReference(cut: CutGraph, engine: Engine, text: string
     ['target_weights', Float32Array.from(reference.wt)],
   ])
   if (ehs) feeds.set(ENCODER_STATES, Float32Array.from(ehs))
-  const mask = states ? lastMasked(batch_size) : Int32Array.from(reference.am)
+  const mask = !states ? Int32Array.from(reference.am) : eam ? Int32Array.from(eam) : lastMasked(batch_size)
   for (const [name, array] of host.run({ attention_mask: mask })) feeds.set(name, array)
   const outputs = await runOnce(engine, referenceProgram(fuse(program)), feeds)
   const logits_max_abs_diff = maxAbsDiff(floats(outputs, 'logits'), reference.logits)
@@ -165,7 +168,7 @@ export async function checkReference(cut: CutGraph, engine: Engine, text: string
   return { logits_max_abs_diff, gradient_max_rel_diff, ok }
 }
 
-/** Encoder states in reference files have five positions, of which the last is masked. */
+/** Encoder states in reference files have five positions. */
 const ENCODER_POSITIONS = 5
 
 function lastMasked(rows: number): Int32Array {

@@ -7,6 +7,7 @@
 import * as v from 'valibot'
 import { bakePrompt } from '../graph/bake'
 import { GraphError } from '../graph/ir'
+import { asSource, wholeOf, type ByteSource, type Chunk } from '../graph/source'
 import { bakedReadme } from './baked-readme'
 import { bakeChatTemplate, bakeTokenizer, bakeTokenizerConfig } from './baked-tokenizer'
 import { FormatError } from './format-error'
@@ -34,7 +35,7 @@ export interface ModelGraphs {
 }
 
 export interface BakedFolder {
-  /** Paths are relative to the folder; chunks are to be put one after the other. Weights are views into the given files. */
+  /** Paths are relative to the folder; chunks are to be put one after the other. Weights are views or slices of the given files. */
   readonly files: ChunkedFile[]
   readonly first_token_id: number
 }
@@ -60,13 +61,13 @@ export function graphsByName(paths: readonly string[]): ModelGraphs {
  * @throws FormatError or GraphError naming the file: a missing one, a graph without embedding lookup, a prompt of another width
  */
 export function bakeModelFolder(
-  files: ReadonlyMap<string, Uint8Array>,
+  files: ReadonlyMap<string, Uint8Array | ByteSource>,
   prompt: BakedPrompt,
   graphs: ModelGraphs = graphsByName([...files.keys()]),
 ): BakedFolder {
-  const tokenizer = files.get('tokenizer.json')
+  const tokenizer = textFile(files, 'tokenizer.json')
   if (!tokenizer) throw new FormatError('tokenizer.json is missing')
-  const out = new Map<string, readonly Uint8Array[]>([...files].map(([path, bytes]) => [path, [bytes]]))
+  const out = new Map<string, readonly Chunk[]>([...files].map(([path, file]) => [path, [chunkOf(file)]]))
 
   const parts = [
     { rows: prompt.encoder_rows, paths: graphs.encoders, part: 'encoder' },
@@ -93,8 +94,8 @@ export function bakeModelFolder(
   // The tokenizer's text goes to the encoder where there is one.
   const in_front = !seq2seq || prompt.encoder_rows !== null
   const encode = (text: string) => new TextEncoder().encode(text)
-  const tokenizerConfig = files.get('tokenizer_config.json') ?? encode('{}')
-  const chatTemplate = files.get('chat_template.jinja')
+  const tokenizerConfig = textFile(files, 'tokenizer_config.json') ?? encode('{}')
+  const chatTemplate = textFile(files, 'chat_template.jinja')
   out.set('tokenizer.json', [bakeTokenizer(tokenizer, num_virtual_tokens, first_token_id, in_front)])
   out.set('tokenizer_config.json', [bakeTokenizerConfig(tokenizerConfig, num_virtual_tokens, first_token_id, in_front)])
   if (chatTemplate && in_front) {
@@ -113,16 +114,26 @@ export function bakeModelFolder(
   return { files: [...out].map(([path, chunks]) => ({ path, chunks })), first_token_id }
 }
 
-function configOf(files: ReadonlyMap<string, Uint8Array>, path: string): v.InferOutput<typeof ConfigSchema> {
-  const bytes = files.get(path)
+const chunkOf = (file: Uint8Array | ByteSource): Chunk => (file instanceof Uint8Array ? file : wholeOf(file))
+
+/** A small file, in memory. */
+function textFile(files: ReadonlyMap<string, Uint8Array | ByteSource>, path: string): Uint8Array | undefined {
+  const file = files.get(path)
+  if (!file) return undefined
+  const source = asSource(file)
+  return source.read(0, source.size)
+}
+
+function configOf(files: ReadonlyMap<string, Uint8Array | ByteSource>, path: string): v.InferOutput<typeof ConfigSchema> {
+  const bytes = textFile(files, path)
   return bytes ? parseJson(bytes, ConfigSchema, path) : { decoder_start_token_id: null, model_type: null }
 }
 
-function bakeGraph(path: string, bytes: Uint8Array | undefined, rows: Float32Array, prompt: BakedPrompt) {
-  if (!bytes) throw new FormatError(`${path} is missing`)
+function bakeGraph(path: string, file: Uint8Array | ByteSource | undefined, rows: Float32Array, prompt: BakedPrompt) {
+  if (!file) throw new FormatError(`${path} is missing`)
   const { num_virtual_tokens, hidden_size } = prompt
   try {
-    return bakePrompt(bytes, { rows, num_virtual_tokens, hidden_size })
+    return bakePrompt(file, { rows, num_virtual_tokens, hidden_size })
   } catch (error) {
     if (error instanceof GraphError) throw new GraphError(`${path}: ${error.message}`)
     throw error

@@ -1,14 +1,16 @@
 /**
- * A zip archive, uncompressed (weights do not compress), with the chunks of the files passed through uncopied.
+ * A zip archive, uncompressed (weights do not compress), with the chunks of the files passed through uncopied; those not in memory
+ * are read once, for the checksums, and passed on as they are.
  * Entries carry a fixed date, so the same files give the same archive.
  */
 import { Zip, ZipPassThrough } from 'fflate'
+import { piecesOf, totalLength, type ByteSlice, type Chunk } from '../graph/source'
 import { FormatError } from './format-error'
 
 /** A file as chunks to put one after the other. */
 export interface ChunkedFile {
   readonly path: string
-  readonly chunks: readonly Uint8Array[]
+  readonly chunks: readonly Chunk[]
 }
 
 /** fflate writes no zip64: sizes and offsets are 32 bits, entry counts 16. */
@@ -21,7 +23,7 @@ const OVERHEAD = 200
  * @returns the archive in chunks, in order (ready for a Blob or a file)
  * @throws FormatError for more than 4 GiB, or for a path that is absolute, leaves its folder, or comes twice
  */
-export function zipFiles(files: readonly ChunkedFile[]): Uint8Array[] {
+export function zipFiles(files: readonly ChunkedFile[]): Chunk[] {
   let total = 0
   const paths = new Set<string>()
   for (const { path, chunks } of files) {
@@ -31,24 +33,40 @@ export function zipFiles(files: readonly ChunkedFile[]): Uint8Array[] {
     }
     if (paths.has(path)) throw new FormatError(`"${path}" comes twice`)
     paths.add(path)
-    total += OVERHEAD + path.length * 8
-    for (const chunk of chunks) total += chunk.byteLength
+    total += OVERHEAD + path.length * 8 + totalLength(chunks)
   }
   if (total > MAX_BYTES || files.length > MAX_FILES) {
     throw new FormatError(`${files.length} files of ${total} bytes are too many for one zip (4 GiB)`)
   }
 
-  const archive: Uint8Array[] = []
+  const archive: Chunk[] = []
+  // A piece of a slice comes out of the Zip as the array that went in: the slice takes the place of its first piece, and the others go.
+  const pieces = new WeakMap<Uint8Array, ByteSlice | null>()
   const failures: Error[] = []
   const zip = new Zip((error, chunk) => {
     if (error) failures.push(error)
-    else archive.push(chunk)
+    else {
+      const place = pieces.get(chunk)
+      if (place === undefined) archive.push(chunk)
+      else if (place) archive.push(place)
+    }
   })
   for (const { path, chunks } of files) {
     const entry = new ZipPassThrough(path)
     entry.mtime = new Date(1980, 0, 1)
     zip.add(entry)
-    for (const chunk of chunks) entry.push(chunk)
+    for (const chunk of chunks) {
+      if (chunk instanceof Uint8Array) {
+        entry.push(chunk)
+        continue
+      }
+      let place: ByteSlice | null = chunk
+      for (const piece of piecesOf(chunk)) {
+        pieces.set(piece, place)
+        entry.push(piece)
+        place = null
+      }
+    }
     entry.push(new Uint8Array(0), true)
   }
   zip.end()

@@ -11,12 +11,13 @@
  *     rows    = Where(Unsqueeze(known, -1), rows', soft)
  *
  * The file is patched on the wire (`patch.ts`), so everything else in it stays as it is, byte for byte, and weights are
- * passed on as views. External data files are not needed and not touched.
+ * passed on as views or slices. External data files are not needed and not touched.
  */
 import { findEmbeddings, type Embedding } from './embedding'
 import { GraphError, type Attribute, type Graph, type Node, type Tensor } from './ir'
 import { patchModel, type GraphPatch, type NodePatch } from './patch'
 import { readModel } from './read'
+import type { ByteSource, Chunk } from './source'
 import { float32ToFloat16, fromFloat32, fromIntegers } from './tensor'
 
 /** Virtual tokens as rows [num_virtual_tokens, hidden_size], row-major, in the space of the embedding lookup's output. */
@@ -28,7 +29,7 @@ export interface PromptRows {
 
 export interface BakedModel {
   /** The new file, in chunks to put one after the other. */
-  readonly chunks: Uint8Array[]
+  readonly chunks: Chunk[]
   /** The id of the first virtual token; the others follow. It equals the rows of the embedding table. */
   readonly first_token_id: number
 }
@@ -36,12 +37,12 @@ export interface BakedModel {
 const PREFIX = 'soft_prompt'
 
 /**
- * Bakes `prompt` into the model file `bytes`.
+ * Bakes `prompt` into a model file.
  * @throws GraphError when the file can't be read, has no embedding lookup or already a baked prompt, or the prompt does
  *   not fit it (width, finiteness, element type)
  */
-export function bakePrompt(bytes: Uint8Array, prompt: PromptRows): BakedModel {
-  const model = readModel(bytes, { skipExternal: true })
+export function bakePrompt(file: Uint8Array | ByteSource, prompt: PromptRows): BakedModel {
+  const model = readModel(file, { skipExternal: true })
   const opset = model.opsets.get('') ?? 0
   if (opset < 11) throw new GraphError(`baking needs operator set 11 or newer, this model has ${opset}`)
   const embeddings = findEmbeddings(model.graph)
@@ -63,7 +64,7 @@ export function bakePrompt(bytes: Uint8Array, prompt: PromptRows): BakedModel {
     patches.set(embedding.graph, patch)
     patchLookup(patch.nodes, embedding, `${PREFIX}.${index}`, opset)
   })
-  return { chunks: patchModel(bytes, model.graph, patches, initializers), first_token_id: first.vocab_size }
+  return { chunks: patchModel(file, model.graph, patches, initializers), first_token_id: first.vocab_size }
 }
 
 function checkPrompt(prompt: PromptRows, embeddings: readonly Embedding[]): void {

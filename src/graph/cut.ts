@@ -5,8 +5,9 @@
  * It refuses, by name, what can't be tuned. It knows no input shape yet (specialize.ts) and does not look at single ops (coverage.ts).
  */
 import { findEmbeddings, type Embedding } from './embedding'
-import { intAttribute } from './host/attributes'
+import { intAttribute, opKey } from './host/attributes'
 import { inlineMerged } from './inline'
+import { inlineFunctions } from './inline-functions'
 import { elementCount, GraphError, type Graph, type Node, type OnnxModel, type Tensor } from './ir'
 import { inputRefusal } from './specialize/inputs'
 import { consumedNames, pruneTo } from './specialize/prune'
@@ -119,7 +120,7 @@ export function cutSeq2Seq(encoderModel: OnnxModel, decoderModel: OnnxModel): Cu
 
 /** One part of a model by itself. @throws GraphError as cutModel */
 export function cutGraphOf(model: OnnxModel, role: CutRole): CutGraph {
-  const flat = inlineMerged(model)
+  const flat = inlineMerged(inlineFunctions(model))
   refuseForeign(flat.graph, role)
   const output = OUTPUTS[role]
   const whole = pruneTo(flat.graph, output)
@@ -182,14 +183,24 @@ function cutGraph(
   return { graph: { ...graph, inputs: [cut, ...graph.inputs] }, opsets: model.opsets, embedding, inputs_embeds: embedding.output }
 }
 
+/** The input of fused ops that is a rotary cache [positions, width], by key. */
+const ROTARY_CACHES: Readonly<Record<string, number>> = {
+  'com.microsoft.GroupQueryAttention': 7,
+  'com.microsoft.RotaryEmbedding': 2,
+  RotaryEmbedding: 1,
+}
+
 /**
  * The rows of a float table [positions, width] that is looked up by something computed (position_ids, a Range, a running sum of
- * the mask) and not by constants or distances. Where an offset is added to the positions first, as in OPT, those rows are gone.
+ * the mask) and not by constants or distances, or by a fused op. Where an offset is added to the positions first, as in OPT, those rows
+ * are gone.
  */
 function maxPositions(graph: Graph): number | null {
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
   let least: number | null = null
   for (const node of graph.nodes) {
+    const cache = graph.initializers.get(node.inputs[ROTARY_CACHES[opKey(node)] ?? -1] ?? '')
+    if (cache?.dims.length === 2) least = Math.min(least ?? Infinity, cache.dims[0] ?? 0)
     if (node.op_type !== 'Gather' || node.domain !== '' || intAttribute(node, 'axis', 0) !== 0) continue
     const [data = '', indices = ''] = node.inputs
     const table = graph.initializers.get(data)

@@ -1,11 +1,13 @@
 /**
- * Finds where a graph looks token ids up in its embedding table, and reads rows of that table.
+ * Finds where a graph looks token ids up in its embedding table, and says how its table is stored. embedding-rows.ts reads the table's rows.
  *
  * This is the one place that knows what an embedding lookup looks like in an export: training cuts the graph there and
  * baking patches it there, and both must mean the same value (before any scaling the model does afterwards).
  */
-import { GraphError, type DType, type Graph, type Node, type Tensor } from './ir'
-import { toFloat32, toIntegers } from './tensor'
+import { elementCount, type DType, type Graph, type Node, type Tensor } from './ir'
+import { toIntegers, viewAs } from './tensor'
+
+export { readEmbeddingRows } from './embedding-rows'
 
 /** One lookup of token ids in the embedding table. */
 export interface Embedding {
@@ -194,13 +196,28 @@ function quantization(
   return { scale, zero_point, axis: along, block_size: null }
 }
 
+/** A constant, or one reshaped: a table tied to its head is stored as the head has it, [vocab_size, blocks, bytes]. */
+function reshapedConstant(scope: Scope, name: string): Tensor | undefined {
+  const stored = constant(scope, name)
+  const node = stored ? undefined : scope.producer(name)
+  if (!node || !isOp(node, '', 'Reshape')) return stored
+  const [data = '', shape = ''] = node.inputs
+  const [from, to] = [constant(scope, data), constant(scope, shape)]
+  if (!from || to?.dtype !== 'int64') return undefined
+  const count = elementCount(from.dims)
+  const asked = toIntegers(to).map((dim, axis) => (dim === 0 ? (from.dims[axis] ?? 0) : dim))
+  const known = asked.reduce((product, dim) => (dim === -1 ? product : product * dim), 1)
+  const dims = asked.map((dim) => (dim === -1 ? count / known : dim))
+  return elementCount(dims) === count && dims.every((dim) => Number.isInteger(dim) && dim > 0) ? viewAs(from, dims) : undefined
+}
+
 /** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GatherBlockQuantized */
 function blockQuantizedLookup(scope: Scope, gather: Node): Embedding | null {
   const [data = '', ids = '', scaleName = '', zeroName = ''] = gather.inputs
   const output = gather.outputs[0]
-  const table = constant(scope, data)
-  const scale = constant(scope, scaleName)
-  const zero_point = zeroName === '' ? null : constant(scope, zeroName)
+  const table = reshapedConstant(scope, data)
+  const scale = reshapedConstant(scope, scaleName)
+  const zero_point = zeroName === '' ? null : reshapedConstant(scope, zeroName)
   const quantizeAxis = intAttribute(gather, 'quantize_axis', 1)
   if (!table || !scale || zero_point === undefined || output === undefined || table.dims.length !== 2) return null
   if (intAttribute(gather, 'gather_axis', 0) !== 0 || (quantizeAxis !== 1 && quantizeAxis !== -1)) return null
@@ -210,10 +227,10 @@ function blockQuantizedLookup(scope: Scope, gather: Node): Embedding | null {
   // uint8 data holds two 4-bit numbers a byte and says only how many bytes a row has.
   const packed = table.dtype === 'uint8' && bits === 4
   const hidden_size = packed ? columns * 2 : columns
-  const unpacked: Tensor = packed ? { dtype: 'uint4', dims: [vocab_size, hidden_size], bytes: table.bytes } : table
+  const unpacked: Tensor = packed ? viewAs(table, [vocab_size, hidden_size], 'uint4') : table
   const zeros: Tensor | null =
     zero_point && packed && zero_point.dtype === 'uint8'
-      ? { dtype: 'uint4', dims: [zero_point.dims[0] ?? 0, (zero_point.dims[1] ?? 0) * 2], bytes: zero_point.bytes }
+      ? viewAs(zero_point, [zero_point.dims[0] ?? 0, (zero_point.dims[1] ?? 0) * 2], 'uint4')
       : zero_point
   return {
     graph: scope.graph,
@@ -232,50 +249,4 @@ function blockQuantizedLookup(scope: Scope, gather: Node): Embedding | null {
     vocab_size,
     hidden_size,
   }
-}
-
-/**
- * Rows of the table as the graph would look them up, [ids.length, hidden_size]; only those rows are dequantised.
- * @throws GraphError for an id outside the table
- */
-export function readEmbeddingRows(embedding: Embedding, ids: ArrayLike<number>): Float32Array {
-  const { table, vocab_size, hidden_size, scale, zero_point, block_size, axis } = embedding
-  const rows = new Float32Array(ids.length * hidden_size)
-  const scales = scale ? toFloat32(scale) : null
-  const zeros = zero_point ? toIntegers(zero_point) : null
-  const scalesPerRow = scales && block_size !== null ? scales.length / vocab_size : 0
-  const zerosPerRow = zeros && zeros.length > 1 && block_size !== null ? zeros.length / vocab_size : 0
-  const columns = embedding.transposed ? toFloat32(table) : null
-  for (let r = 0; r < ids.length; r++) {
-    const id = ids[r] ?? NaN
-    if (!Number.isInteger(id) || id < 0 || id >= vocab_size) {
-      throw new GraphError(`token id ${id} is outside the embedding table, which has ${vocab_size} rows`)
-    }
-    const row = columns ? null : tableRow(table, id, hidden_size)
-    for (let h = 0; h < hidden_size; h++) {
-      const stored = row ? row[h] : columns?.[h * vocab_size + id]
-      let value = stored ?? 0
-      if (scales) {
-        const along = axis === null ? 0 : (axis === 0) !== embedding.transposed ? id : h
-        const scaleAt = block_size === null ? along : id * scalesPerRow + Math.floor(h / block_size)
-        const zeroAt = block_size === null ? along : zerosPerRow === 0 ? 0 : id * zerosPerRow + Math.floor(h / block_size)
-        value = (value - (zeros?.[zeroAt] ?? 0)) * (scales[scaleAt] ?? NaN)
-      }
-      rows[r * hidden_size + h] = value
-    }
-  }
-  return rows
-}
-
-/** One row of a [rows, width] table as floats, converted alone. */
-function tableRow(table: Tensor, index: number, width: number): Float32Array {
-  const rowBytes = table.bytes.byteLength / (table.dims[0] ?? 1)
-  if (!Number.isInteger(rowBytes)) {
-    throw new GraphError(`an embedding table of ${table.dims.join(' x ')} ${table.dtype} has rows that share bytes`)
-  }
-  return toFloat32({
-    dtype: table.dtype,
-    dims: [1, width],
-    bytes: table.bytes.subarray(index * rowBytes, (index + 1) * rowBytes),
-  })
 }

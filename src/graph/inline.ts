@@ -76,7 +76,8 @@ function renamed(branch: Graph, node: Node, taken: Set<string>): Pick<Graph, 'no
   }
 }
 
-function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
+/** The node with other names for values, those its branches read from outside included. */
+export function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
   const rename = (name: string) => names.get(name) ?? name
   const attributes = [...node.attributes].map(([key, value]) => {
     return [key, value.type === 'graph' ? { ...value, value: renameCaptured(value.value, names) } : value] as const

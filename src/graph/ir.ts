@@ -6,6 +6,8 @@
  * INT64_MAX "until the end" stays larger than any dimension). It knows nothing of prompts, training or devices.
  */
 
+import type { ByteSlice } from './source'
+
 /** Element types, named as in PyTorch; `int4` and `uint4` hold two elements a byte, low nibble first. */
 export type DType =
   | 'float32'
@@ -25,11 +27,17 @@ export type DType =
   | 'bool'
   | 'string'
 
-/** A constant of the file. `bytes` is a view into the file (little-endian, maybe unaligned), never a copy. */
+/**
+ * A constant of the file; it keeps its identity, by which others know it. `bytes` is a view into the file (little-endian, maybe unaligned)
+ * where the file is in memory. Where it isn't, a large constant is `stored`: each look at `bytes` reads it into new memory, which is to be
+ * let go of soon. Its size is `byteLength` (tensor.ts), which reads nothing.
+ */
 export interface Tensor {
   readonly dtype: DType
   readonly dims: readonly number[]
   readonly bytes: Uint8Array
+  /** Where the bytes lie when they are not in memory. */
+  readonly stored?: ByteSlice
 }
 
 export type Attribute =
@@ -50,6 +58,24 @@ export interface Node {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly attributes: ReadonlyMap<string, Attribute>
+  /** Which of several functions of one name is called; absent outside calls. */
+  readonly overload?: string
+  /** In a function's body: attributes whose values are those the function is called with, by the name they have there. */
+  readonly references?: ReadonlyMap<string, string>
+}
+
+/** A function of the file itself, which nodes of its domain and name call (FunctionProto). It is inlined before anything else. */
+export interface LocalFunction {
+  readonly domain: string
+  readonly name: string
+  readonly overload: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly nodes: readonly Node[]
+  /** Values of attributes that a call leaves out. */
+  readonly defaults: ReadonlyMap<string, Attribute>
+  /** Operator set version by domain, for its own nodes. */
+  readonly opsets: ReadonlyMap<string, number>
 }
 
 /** A graph input or output; a symbolic dimension is its name, an unknown one is null. */
@@ -75,6 +101,8 @@ export interface OnnxModel {
   /** Operator set version by domain. */
   readonly opsets: ReadonlyMap<string, number>
   readonly graph: Graph
+  /** Absent where there are none. */
+  readonly functions?: readonly LocalFunction[]
 }
 
 /** A file that can't be read, or a graph that can't be tuned. The message names the place (node, tensor, byte offset). */

@@ -100,6 +100,7 @@ function inferTypes(op: OpDraft, inputs: readonly ValueType[], fail: (why: strin
     case 'Not':
     case 'Gelu':
     case 'Silu':
+    case 'Barrier':
       return [type(0)]
     case 'Add':
     case 'Sub':

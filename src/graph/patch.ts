@@ -1,8 +1,9 @@
 /**
  * Small changes to an ONNX file on the wire: nodes put in, names of a node's inputs and outputs changed, initializers
- * added. Every byte that is not part of a change, fields this project does not know included, is passed on as a view.
+ * added. Every byte that is not part of a change, fields this project does not know included, is passed on as a view or slice of the file.
  */
 import { GraphError, type Attribute, type Graph, type Node, type Tensor } from './ir'
+import type { ByteSource, Chunk } from './source'
 import { LENGTH, WireReader, WireWriter } from './wire'
 import { encodeNode, encodeTensor } from './write'
 
@@ -22,15 +23,15 @@ export interface GraphPatch {
 type Patches = ReadonlyMap<Graph, GraphPatch>
 
 /**
- * The file with the changes, in chunks. `graph` is what `readModel` gave for these very bytes: patches refer to its
+ * The file with the changes, in chunks. `graph` is what `readModel` gave for this very file: patches refer to its
  * graphs and nodes by identity. `initializers` go to the outermost graph, where every subgraph sees them.
  */
 export function patchModel(
-  file: Uint8Array,
+  file: Uint8Array | ByteSource,
   graph: Graph,
   patches: Patches,
   initializers: ReadonlyMap<string, Tensor>,
-): Uint8Array[] {
+): Chunk[] {
   const touched = touchedGraphs(graph, patches)
   touched.add(graph)
   const reader = WireReader.over(file, 'model')
@@ -64,7 +65,7 @@ function touchedGraphs(graph: Graph, patches: Patches, touched = new Set<Graph>(
  * Copies a message field by field. `change` is called at each field; it either returns null (the field stays, its value
  * unread) or reads the value and returns what to write in the field's place.
  */
-function rewrite(reader: WireReader, writer: WireWriter, change: () => (() => void) | null): void {
+export function rewrite(reader: WireReader, writer: WireWriter, change: () => (() => void) | null): void {
   let kept = reader.offset
   while (reader.next()) {
     const start = reader.fieldStart
@@ -74,11 +75,11 @@ function rewrite(reader: WireReader, writer: WireWriter, change: () => (() => vo
       if (reader.offset === before) reader.skip()
       continue
     }
-    writer.raw(reader.file.subarray(kept, start))
+    writer.slice({ source: reader.source, offset: kept, length: start - kept })
     replacement()
     kept = reader.offset
   }
-  writer.raw(reader.file.subarray(kept, reader.end))
+  writer.slice({ source: reader.source, offset: kept, length: reader.end - kept })
 }
 
 function patchGraph(reader: WireReader, graph: Graph, patches: Patches, touched: ReadonlySet<Graph>): WireWriter {

@@ -101,6 +101,8 @@ export type CompositeOp =
   | OpOf<'DynamicQuantizedMatMul', { readonly simulate_rounding: boolean }>
   /** (dy [...,N], w, w_scale, w_zero_point) -> dx [...,K] = dy ((w - zp) * scale)^T: straight through the rounding of x. */
   | OpOf<'DynamicQuantizedMatMulGrad'>
+  /** (x, after) -> x as it is, of any type; `after` is not read, but computed first: what is made of the result can't be made earlier. */
+  | OpOf<'Barrier'>
 
 export type Op = StandardOp | CompositeOp
 export type OpName = Op['op']
@@ -132,6 +134,7 @@ export const COMPOSITES = [
   'WeightedLogSoftmax',
   'DynamicQuantizedMatMul',
   'DynamicQuantizedMatMulGrad',
+  'Barrier',
 ] as const satisfies readonly CompositeOp['op'][]
 
 export interface Program {

@@ -1,18 +1,22 @@
 /**
- * A TensorProto's elements as one run of bytes: a view into the file (`raw_data`) or into its external data file, or, for
- * values stored as typed fields (`float_data`, `int32_data`, ...), the bytes they stand for.
+ * A TensorProto's elements as one run of bytes: some of the file (`raw_data`, `float_data` in one run) or of its external data
+ * file, or, for values stored as other typed fields (`int32_data`, ...), the bytes they stand for.
  *
  * Field numbers and rules: https://github.com/onnx/onnx/blob/v1.18.0/onnx/onnx.proto3 (message TensorProto). The size of
  * everything is checked against the file before anything is allocated. Strings stay in wire form (see `readTensor`).
  */
 import { BYTES_PER_ELEMENT, elementCount, type DType, type Tensor } from './ir'
 import { dtypeOf } from './onnx-enums'
-import { FIXED32, FIXED64, VARINT, WireWriter, concatBytes, type WireReader } from './wire'
+import { asSource, concatBytes, type ByteSlice, type ByteSource } from './source'
+import { tensorOver } from './tensor'
+import { FIXED32, FIXED64, LENGTH, VARINT, WireWriter, type WireReader } from './wire'
 
 const MAX_RANK = 32
+/** Constants of a file that is not in memory are read at once up to this size: shapes, norms, biases. */
+const KEPT_BYTES = 16 * 1024
 
 /** Where external data comes from: the files by the name the model calls them, or 'skip' to leave such tensors without bytes. */
-export type ExternalData = ReadonlyMap<string, Uint8Array> | 'skip'
+export type ExternalData = ReadonlyMap<string, Uint8Array | ByteSource> | 'skip'
 
 /** Which field holds the values of each dtype; 4-bit ones are stored two in a number there. */
 const TYPED_FIELD: Readonly<Record<DType, number>> = {
@@ -38,8 +42,10 @@ interface Header {
   name: string
   data_type: number
   dims: number[]
-  raw: Uint8Array | null
+  raw: ByteSlice | null
   typed: Set<number>
+  /** The one packed run of float_data or double_data: what raw_data would hold. */
+  run: { readonly field: number; readonly slice: ByteSlice } | null
   external: Map<string, string>
   isExternal: boolean
 }
@@ -56,9 +62,9 @@ export function readTensor(reader: WireReader, external: ExternalData): { name: 
   if (dtype === undefined) throw reader.error(`${called} has data type ${header.data_type}, which is not supported`)
   const count = elementCount(header.dims)
   if (!Number.isSafeInteger(count)) throw reader.error(`${called} has too many elements: ${header.dims.join(' x ')}`)
-  const tensor = (bytes: Uint8Array): { name: string; tensor: Tensor } => ({
+  const tensor = (bytes: Uint8Array | ByteSlice): { name: string; tensor: Tensor } => ({
     name: header.name,
-    tensor: { dtype, dims: header.dims, bytes },
+    tensor: bytes instanceof Uint8Array ? { dtype, dims: header.dims, bytes } : tensorOver(dtype, header.dims, bytes, KEPT_BYTES),
   })
 
   if (dtype === 'string') {
@@ -67,19 +73,30 @@ export function readTensor(reader: WireReader, external: ExternalData): { name: 
   }
   const size = Math.ceil(count * BYTES_PER_ELEMENT[dtype])
   if (header.isExternal) return tensor(externalBytes(reader, header.external, external, size, called))
-  if (header.raw && (header.raw.byteLength > 0 || header.typed.size === 0)) {
-    if (header.raw.byteLength !== size) {
+  if (header.raw && (header.raw.length > 0 || header.typed.size === 0)) {
+    if (header.raw.length !== size) {
       throw reader.error(
-        `${called}, ${dtype}[${header.dims.join(', ')}], takes ${size} bytes, but raw_data has ${header.raw.byteLength}`,
+        `${called}, ${dtype}[${header.dims.join(', ')}], takes ${size} bytes, but raw_data has ${header.raw.length}`,
       )
     }
     return tensor(header.raw)
   }
+  const { run } = header
+  if (run?.field === TYPED_FIELD[dtype] && run.slice.length === size) return tensor(run.slice)
   return tensor(readTyped(reader.again(start), dtype, size, called))
 }
 
 function readHeader(reader: WireReader): Header {
-  const header: Header = { name: '', data_type: 0, dims: [], raw: null, typed: new Set(), external: new Map(), isExternal: false }
+  const header: Header = {
+    name: '',
+    data_type: 0,
+    dims: [],
+    raw: null,
+    typed: new Set(),
+    run: null,
+    external: new Map(),
+    isExternal: false,
+  }
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -99,7 +116,7 @@ function readHeader(reader: WireReader): Header {
         header.name = reader.string()
         break
       case 9:
-        header.raw = reader.bytes()
+        header.raw = reader.slice()
         break
       case 13: {
         const [key, value] = readEntry(reader.message('external_data'))
@@ -110,7 +127,17 @@ function readHeader(reader: WireReader): Header {
         header.isExternal = reader.int64() === 1
         break
       default:
-        if (reader.field >= 4 && reader.field <= 11) header.typed.add(reader.field)
+        if (reader.field >= 4 && reader.field <= 11) {
+          const isFirst = !header.typed.has(reader.field)
+          header.typed.add(reader.field)
+          if ((reader.field === 4 || reader.field === 10) && reader.wireType === LENGTH) {
+            const { field } = reader
+            const slice = reader.slice()
+            header.run = isFirst ? { field, slice } : null
+            break
+          }
+          header.run = null
+        }
         reader.skip()
     }
   }
@@ -151,11 +178,7 @@ function readTyped(reader: WireReader, dtype: Exclude<DType, 'string'>, size: nu
     }
     reader.repeated(wireType, (values) => {
       const at = room(values)
-      if (wireType === FIXED32 || wireType === FIXED64) {
-        const from = values.take(width)
-        bytes.set(values.file.subarray(from, from + width), at)
-        return
-      }
+      if (wireType === FIXED32 || wireType === FIXED64) return bytes.set(values.some(width), at)
       values.varint()
       if (width === 8) view.setUint32(at + 4, values.high, true)
       if (width >= 4) view.setUint32(at, values.low, true)
@@ -172,7 +195,7 @@ function readStrings(reader: WireReader, count: number, called: string): Uint8Ar
   let read = 0
   while (reader.next()) {
     if (reader.field === 6) {
-      writer.bytes(6, reader.bytes())
+      writer.bytes(6, reader.slice())
       read++
     } else reader.skip()
   }
@@ -187,19 +210,20 @@ function externalBytes(
   external: ExternalData,
   size: number,
   called: string,
-): Uint8Array {
+): Uint8Array | ByteSlice {
   const location = entries.get('location')
   if (location === undefined) throw reader.error(`${called} is external but names no location`)
   if (external === 'skip') return new Uint8Array(0)
-  const file = external.get(location) ?? external.get(location.replace(/^\.\//, ''))
-  if (!file) throw reader.error(`${called} keeps its data in "${location}", which was not given`)
+  const given = external.get(location) ?? external.get(location.replace(/^\.\//, ''))
+  if (!given) throw reader.error(`${called} keeps its data in "${location}", which was not given`)
   const offset = integerEntry(reader, entries, 'offset', 0, called)
   const length = integerEntry(reader, entries, 'length', size, called)
   if (length !== size) throw reader.error(`${called} takes ${size} bytes, but its external length is ${length}`)
-  if (offset > file.byteLength || length > file.byteLength - offset) {
-    throw reader.error(`${called}: bytes ${offset} to ${offset + length} of "${location}", which has ${file.byteLength}`)
+  const source = asSource(given)
+  if (offset > source.size || length > source.size - offset) {
+    throw reader.error(`${called}: bytes ${offset} to ${offset + length} of "${location}", which has ${source.size}`)
   }
-  return file.subarray(offset, offset + length)
+  return { source, offset, length }
 }
 
 function integerEntry(

@@ -6,7 +6,7 @@
 import { GraphError, type Tensor } from './ir'
 import { outputTypes, reducedDims, sameDims, type OpDraft } from './op-types'
 import type { BinaryName, Op, OpName, OpNamed, Program, UnaryName, ValueType } from './program'
-import { fromFloat32, toFloat32 } from './tensor'
+import { byteLength, fromFloat32, toFloat32 } from './tensor'
 
 /** A Program with its definitions and uses indexed. */
 export class ProgramView {
@@ -330,15 +330,17 @@ function mergeConstants(program: Program): Map<string, string> {
     const key = JSON.stringify([tensor.dtype, tensor.dims, type.dtype, type.dims])
     const group = groups.get(key) ?? []
     groups.set(key, group)
-    const twin = group.find(([, other]) => other === tensor || equalBytes(other.bytes, tensor.bytes))
+    const twin = group.find(([, other]) => other === tensor || equalBytes(other, tensor))
     if (twin) same.set(name, twin[0])
     else group.push([name, tensor])
   }
   return same
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.byteLength !== b.byteLength || a.byteLength > COMPARED_BYTES) return false
+function equalBytes(first: Tensor, second: Tensor): boolean {
+  // Sizes before bytes: looking at the bytes of a stored tensor reads it.
+  if (byteLength(first) !== byteLength(second) || byteLength(first) > COMPARED_BYTES) return false
+  const [a, b] = [first.bytes, second.bytes]
   for (let i = 0; i < a.byteLength; i++) if (a[i] !== b[i]) return false
   return true
 }

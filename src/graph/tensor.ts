@@ -5,6 +5,7 @@
  * knows the node they belong to. Bytes are little-endian, as in onnx.proto and on every platform JavaScript runs on.
  */
 import { BYTES_PER_ELEMENT, elementCount, GraphError, type DType, type Tensor } from './ir'
+import { readChunk, type ByteSlice, type Chunk } from './source'
 
 type Numeric = Exclude<DType, 'string'>
 
@@ -51,6 +52,36 @@ function float16Values(): Float32Array {
   return float16Table
 }
 
+/** Bytes of a tensor; reads nothing. */
+export const byteLength = (tensor: Tensor): number => tensor.stored?.length ?? tensor.bytes.byteLength
+
+/** A tensor's bytes as a piece of a file; reads nothing. */
+export const chunkOf = (tensor: Tensor): Chunk => tensor.stored ?? tensor.bytes
+
+/** A tensor over some of a file: stored where the file is not in memory, unless it is as small as `keep_bytes`. */
+export function tensorOver(dtype: DType, dims: readonly number[], slice: ByteSlice, keep_bytes: number): Tensor {
+  if (slice.source.in_memory || slice.length <= keep_bytes) return { dtype, dims, bytes: readChunk(slice) }
+  return {
+    dtype,
+    dims,
+    get bytes() {
+      return readChunk(slice)
+    },
+    stored: slice,
+  }
+}
+
+/** The same bytes as a tensor of another shape (or packing); nothing is read. */
+export function viewAs(tensor: Tensor, dims: readonly number[], dtype: DType = tensor.dtype): Tensor {
+  return tensor.stored ? tensorOver(dtype, dims, tensor.stored, 0) : { dtype, dims, bytes: tensor.bytes }
+}
+
+/** Bytes `begin` to `begin + length` of a tensor; only they are read. A view of a tensor in memory. */
+export function someBytes(tensor: Tensor, begin: number, length: number): Uint8Array {
+  if (!tensor.stored) return tensor.bytes.subarray(begin, begin + length)
+  return tensor.stored.source.read(tensor.stored.offset + begin, length)
+}
+
 function describe(tensor: Tensor): string {
   return `${tensor.dtype}[${tensor.dims.join(', ')}]`
 }
@@ -60,8 +91,8 @@ function checkedCount(tensor: Tensor): number {
   if (tensor.dtype === 'string') throw new GraphError(`${describe(tensor)}: strings have no numbers`)
   const count = elementCount(tensor.dims)
   const expected = Math.ceil(count * BYTES_PER_ELEMENT[tensor.dtype])
-  if (expected !== tensor.bytes.byteLength) {
-    throw new GraphError(`${describe(tensor)} takes ${expected} bytes, but its data has ${tensor.bytes.byteLength}`)
+  if (expected !== byteLength(tensor)) {
+    throw new GraphError(`${describe(tensor)} takes ${expected} bytes, but its data has ${byteLength(tensor)}`)
   }
   return count
 }

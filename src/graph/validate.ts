@@ -5,6 +5,7 @@
 import { BYTES_PER_ELEMENT, elementCount, GraphError } from './ir'
 import { outputTypes, sameDims } from './op-types'
 import type { Program, ValueType } from './program'
+import { byteLength } from './tensor'
 
 /** Element types a constant of a value type may be stored in. */
 const STORED_AS: Readonly<Record<ValueType['dtype'], readonly string[]>> = {
@@ -38,8 +39,7 @@ export function validateProgram(program: Program): void {
       )
     }
     const bytes = tensor.dtype === 'string' ? NaN : elementCount(dims) * BYTES_PER_ELEMENT[tensor.dtype]
-    if (tensor.bytes.byteLength !== bytes)
-      throw new GraphError(`constant '${name}' has ${tensor.bytes.byteLength} bytes, not ${bytes}`)
+    if (byteLength(tensor) !== bytes) throw new GraphError(`constant '${name}' has ${byteLength(tensor)} bytes, not ${bytes}`)
   }
   for (const op of program.ops) {
     const missing = op.inputs.find((name) => !defined.has(name))

@@ -1,10 +1,11 @@
 /**
- * The protobuf wire format (https://protobuf.dev/programming-guides/encoding), read in place and written in chunks.
+ * The protobuf wire format (https://protobuf.dev/programming-guides/encoding), read through a window and written in chunks.
  *
  * It knows tags, varints and lengths, and nothing of ONNX. Files come from strangers: a reader never goes past its
  * message, never nests deeper than protobuf allows, never takes a length on trust, and says where it stopped.
  */
 import { GraphError } from './ir'
+import { asSource, chunkLength, type ByteSlice, type ByteSource, type Chunk } from './source'
 
 /** How a field's value is stored. Groups (3, 4) are long deprecated and refused. */
 export const VARINT = 0
@@ -16,6 +17,48 @@ export const FIXED32 = 5
 const MAX_DEPTH = 100
 /** Messages of one file; the largest exports have some hundred thousand. Keeps a file of empty messages from filling the memory. */
 const MAX_MESSAGES = 2_000_000
+
+/** How much of a file that is not in memory is looked at in one piece; weights are passed over unread. */
+const WINDOW_BYTES = 64 * 1024
+
+/** The part of the file that is in memory, shared by all readers of the file. */
+class Window {
+  private bytes: Uint8Array = new Uint8Array(0)
+  private view = new DataView(this.bytes.buffer)
+  private start = 0
+
+  constructor(readonly source: ByteSource) {
+    if (source.in_memory) this.move(0, source.size)
+  }
+
+  byte(at: number): number {
+    const index = at - this.start
+    if (index >= 0 && index < this.bytes.byteLength) return this.bytes[index] ?? 0
+    this.move(at, Math.min(WINDOW_BYTES, this.source.size - at))
+    return this.bytes[0] ?? 0
+  }
+
+  /** A view; it stays good only until the next call. Lengths must have been checked against the file. */
+  some(at: number, length: number): Uint8Array {
+    const index = at - this.start
+    if (index >= 0 && index + length <= this.bytes.byteLength) return this.bytes.subarray(index, index + length)
+    if (length > WINDOW_BYTES) return this.source.read(at, length)
+    this.move(at, Math.min(WINDOW_BYTES, this.source.size - at))
+    return this.bytes.subarray(0, length)
+  }
+
+  float32(at: number): number {
+    this.some(at, 4)
+    return this.view.getFloat32(at - this.start, true)
+  }
+
+  private move(start: number, length: number): void {
+    this.bytes = new Uint8Array(0)
+    this.bytes = this.source.read(start, length)
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    this.start = start
+  }
+}
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
@@ -31,10 +74,9 @@ export class WireReader {
   high = 0
 
   private constructor(
-    readonly file: Uint8Array,
+    private readonly window: Window,
     public offset: number,
     readonly end: number,
-    private readonly view: DataView,
     private readonly parent: WireReader | null,
     private readonly name: string,
     private readonly index: number,
@@ -45,14 +87,18 @@ export class WireReader {
   }
 
   /** A reader over a whole file; `name` begins the path in messages. */
-  static over(file: Uint8Array, name: string): WireReader {
-    const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
-    return new WireReader(file, 0, file.byteLength, view, null, name, -1, 0, { count: 0 })
+  static over(file: Uint8Array | ByteSource, name: string): WireReader {
+    const source = asSource(file)
+    return new WireReader(new Window(source), 0, source.size, null, name, -1, 0, { count: 0 })
+  }
+
+  get source(): ByteSource {
+    return this.window.source
   }
 
   /** The same message from its first byte. */
   again(start: number): WireReader {
-    return new WireReader(this.file, start, this.end, this.view, this.parent, this.name, this.index, this.depth, this.messages)
+    return new WireReader(this.window, start, this.end, this.parent, this.name, this.index, this.depth, this.messages)
   }
 
   /** Goes to the next field; false at the end of the message. */
@@ -85,21 +131,25 @@ export class WireReader {
 
   float(): number {
     this.expect(FIXED32)
-    return this.view.getFloat32(this.take(4), true)
+    return this.window.float32(this.take(4))
   }
 
-  /** A length-delimited value as a view into the file. */
-  bytes(): Uint8Array {
+  /** A length-delimited value, unread. */
+  slice(): ByteSlice {
     this.expect(LENGTH)
     const length = this.length()
-    const start = this.take(length)
-    return this.file.subarray(start, start + length)
+    return { source: this.source, offset: this.take(length), length }
+  }
+
+  /** The next `size` bytes of a value as a view that is good only until the next call. */
+  some(size: number): Uint8Array {
+    return this.window.some(this.take(size), size)
   }
 
   string(): string {
-    const bytes = this.bytes()
+    const { offset, length } = this.slice()
     try {
-      return decoder.decode(bytes)
+      return decoder.decode(this.window.some(offset, length))
     } catch {
       throw this.error('text that is not UTF-8')
     }
@@ -112,7 +162,7 @@ export class WireReader {
     const start = this.take(length)
     if (this.depth + 1 > MAX_DEPTH) throw this.error(`messages nested deeper than ${MAX_DEPTH}`)
     if (++this.messages.count > MAX_MESSAGES) throw this.error(`more than ${MAX_MESSAGES} messages`)
-    return new WireReader(this.file, start, start + length, this.view, this, name, index, this.depth + 1, this.messages)
+    return new WireReader(this.window, start, start + length, this, name, index, this.depth + 1, this.messages)
   }
 
   /** Calls `each` for every value of a repeated number field, packed (a run of bytes) or not; `each` reads one value. */
@@ -121,10 +171,9 @@ export class WireReader {
       const length = this.length()
       const start = this.take(length)
       const values = new WireReader(
-        this.file,
+        this.window,
         start,
         start + length,
-        this.view,
         this,
         `field ${this.field}`,
         -1,
@@ -156,7 +205,7 @@ export class WireReader {
     let high = 0
     for (let shift = 0; ; shift += 7) {
       if (this.offset >= this.end) throw this.error('a varint that does not end')
-      const byte = this.file[this.offset++] ?? 0
+      const byte = this.window.byte(this.offset++)
       if (shift < 28) low |= (byte & 0x7f) << shift
       else if (shift === 28) {
         low |= (byte & 0xf) << 28
@@ -195,16 +244,16 @@ export class WireReader {
 /** Views from this size on are handed through as chunks of their own; smaller ones are copied together. */
 const CHUNK_BYTES = 1024
 
-/** Builds one message. Large byte fields are kept as views, so weights are never copied. */
+/** Builds one message. Large byte fields are kept as views or slices, so weights are never copied, nor read where they are not in memory. */
 export class WireWriter {
   /** Bytes written so far. */
   length = 0
-  private readonly done: Uint8Array[] = []
+  private readonly done: Chunk[] = []
   private buffer = new Uint8Array(64)
   private used = 0
 
   /** The message as chunks in order. */
-  chunks(): Uint8Array[] {
+  chunks(): Chunk[] {
     this.flush()
     return this.done
   }
@@ -222,10 +271,23 @@ export class WireWriter {
     this.length += bytes.byteLength
   }
 
-  bytes(field: number, bytes: Uint8Array): void {
+  /** As `raw`, of bytes that may not be in memory. */
+  slice({ source, offset, length }: ByteSlice): void {
+    if (source.in_memory || length < CHUNK_BYTES) return this.raw(source.read(offset, length))
+    this.flush()
+    this.done.push({ source, offset, length })
+    this.length += length
+  }
+
+  chunk(chunk: Chunk): void {
+    if (chunk instanceof Uint8Array) this.raw(chunk)
+    else this.slice(chunk)
+  }
+
+  bytes(field: number, bytes: Chunk): void {
     this.tag(field, LENGTH)
-    this.varint(bytes.byteLength)
-    this.raw(bytes)
+    this.varint(chunkLength(bytes))
+    this.chunk(bytes)
   }
 
   string(field: number, text: string): void {
@@ -235,7 +297,7 @@ export class WireWriter {
   message(field: number, message: WireWriter): void {
     this.tag(field, LENGTH)
     this.varint(message.length)
-    for (const chunk of message.chunks()) this.raw(chunk)
+    for (const chunk of message.chunks()) this.chunk(chunk)
   }
 
   int64(field: number, value: number): void {
@@ -296,15 +358,4 @@ export class WireWriter {
     this.buffer = new Uint8Array(64)
     this.used = 0
   }
-}
-
-/** One array of all chunks, in order. */
-export function concatBytes(chunks: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
-  let offset = 0
-  for (const chunk of chunks) {
-    out.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return out
 }

@@ -1,14 +1,16 @@
 /**
- * A graph to the bytes of an ONNX file, in chunks: weights are handed through as the views they are, never copied.
+ * A graph to the bytes of an ONNX file, in chunks: weights are handed through as the views or slices they are, never copied.
  *
  * The inverse of `read.ts` (same field numbers, same spec). To change a file that exists, patch it (`bake.ts`) rather than
  * write it anew: the reader drops what the IR has no place for.
  */
-import type { Attribute, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
+import type { Attribute, Graph, LocalFunction, Node, OnnxModel, Tensor, ValueInfo } from './ir'
 import { ATTRIBUTE_TYPES, DATA_TYPES } from './onnx-enums'
+import type { Chunk } from './source'
+import { byteLength, chunkOf } from './tensor'
 import { WireWriter } from './wire'
 
-export { concatBytes } from './wire'
+export { concatBytes } from './source'
 
 /** Before this IR version every initializer has to be a graph input too, which this project never writes. */
 const MIN_IR_VERSION = 4
@@ -16,21 +18,48 @@ const MIN_IR_VERSION = 4
 const EXTERNAL = 1
 
 /**
- * The model as an ONNX file, in chunks to put one after the other. Weights are among them as views, unless they are external data.
+ * The model as an ONNX file, in chunks to put one after the other. Weights are among them as views or slices, unless they are external data.
  * @param external initializers whose bytes stay out of the file: the name of the file that is just these bytes, by initializer
  */
-export function writeModel(model: OnnxModel, external: ReadonlyMap<string, string> = new Map()): Uint8Array[] {
+export function writeModel(model: OnnxModel, external: ReadonlyMap<string, string> = new Map()): Chunk[] {
   const writer = new WireWriter()
   writer.int64(1, Math.max(model.ir_version, MIN_IR_VERSION))
   if (model.producer_name !== '') writer.string(2, model.producer_name)
   writer.message(7, encodeGraph(model.graph, external))
-  for (const [domain, version] of model.opsets) {
-    const opset = new WireWriter()
-    if (domain !== '') opset.string(1, domain)
-    opset.int64(2, version)
-    writer.message(8, opset)
-  }
+  for (const opset of model.opsets) writer.message(8, encodeOpset(opset))
+  for (const local of model.functions ?? []) writer.message(25, encodeFunction(local))
   return writer.chunks()
+}
+
+function encodeOpset([domain, version]: readonly [string, number]): WireWriter {
+  const opset = new WireWriter()
+  if (domain !== '') opset.string(1, domain)
+  opset.int64(2, version)
+  return opset
+}
+
+function encodeFunction(local: LocalFunction): WireWriter {
+  const writer = new WireWriter()
+  writer.string(1, local.name)
+  for (const input of local.inputs) writer.string(4, input)
+  for (const output of local.outputs) writer.string(5, output)
+  for (const name of referredTo(local.nodes)) if (!local.defaults.has(name)) writer.string(6, name)
+  for (const node of local.nodes) writer.message(7, encodeNode(node))
+  for (const opset of local.opsets) writer.message(9, encodeOpset(opset))
+  if (local.domain !== '') writer.string(10, local.domain)
+  for (const [name, attribute] of local.defaults) writer.message(11, encodeAttribute(name, attribute))
+  if (local.overload !== '') writer.string(13, local.overload)
+  return writer
+}
+
+/** The attributes a body takes from its call, which a FunctionProto has to name. */
+function referredTo(nodes: readonly Node[]): Set<string> {
+  return new Set(
+    nodes.flatMap((node) => [
+      ...(node.references?.values() ?? []),
+      ...[...node.attributes.values()].flatMap((value) => (value.type === 'graph' ? [...referredTo(value.value.nodes)] : [])),
+    ]),
+  )
 }
 
 function encodeGraph(graph: Graph, external: ReadonlyMap<string, string>): WireWriter {
@@ -54,7 +83,14 @@ export function encodeNode(node: Node): WireWriter {
   if (node.name !== '') writer.string(3, node.name)
   writer.string(4, node.op_type)
   for (const [name, attribute] of node.attributes) writer.message(5, encodeAttribute(name, attribute))
+  for (const [name, reference] of node.references ?? []) {
+    const attribute = new WireWriter()
+    attribute.string(1, name)
+    attribute.string(21, reference)
+    writer.message(5, attribute)
+  }
   if (node.domain !== '') writer.string(7, node.domain)
+  if (node.overload !== undefined) writer.string(8, node.overload)
   return writer
 }
 
@@ -65,7 +101,7 @@ export function encodeTensor(name: string, tensor: Tensor): WireWriter {
   writer.int64(2, DATA_TYPES[tensor.dtype])
   if (name !== '') writer.string(8, name)
   if (tensor.dtype === 'string') writer.raw(tensor.bytes)
-  else writer.bytes(9, tensor.bytes)
+  else writer.bytes(9, chunkOf(tensor))
   return writer
 }
 
@@ -75,7 +111,13 @@ function encodeExternalTensor(name: string, tensor: Tensor, location: string): W
   if (tensor.dims.length > 0) writer.packedInt64(1, tensor.dims)
   writer.int64(2, DATA_TYPES[tensor.dtype])
   writer.string(8, name)
-  const entries = { location, offset: '0', length: String(tensor.bytes.byteLength) }
+  encodeExternalData(writer, location, 0, byteLength(tensor))
+  return writer
+}
+
+/** The fields of a TensorProto that say where its bytes lie. */
+export function encodeExternalData(writer: WireWriter, location: string, offset: number, length: number): void {
+  const entries = { location, offset: String(offset), length: String(length) }
   for (const [key, value] of Object.entries(entries)) {
     const entry = new WireWriter()
     entry.string(1, key)
@@ -83,7 +125,6 @@ function encodeExternalTensor(name: string, tensor: Tensor, location: string): W
     writer.message(13, entry)
   }
   writer.int64(14, EXTERNAL)
-  return writer
 }
 
 function encodeAttribute(name: string, attribute: Attribute): WireWriter {

@@ -20,6 +20,8 @@ export interface CachedModel {
   /** Some of its files exist in memory only. */
   readonly dropped: boolean
   readonly parts: readonly { readonly path: string; readonly bytes: number }[]
+  /** Kept of files that are not whole, to go on from. */
+  readonly unfinished_bytes: number
 }
 
 export type CacheProgress = (data: { progress: number; loaded: number; total: number }) => void
@@ -35,7 +37,8 @@ export interface ModelCacheOptions {
   readonly local_path: string
 }
 
-const storedPath = ({ id, revision, path }: ModelFileRef): string => `${id}@${revision}/${path}`
+/** Where the storage keeps it. */
+export const storedPath = ({ id, revision, path }: ModelFileRef): string => `${id}@${revision}/${path}`
 
 export class ModelCache {
   readonly files: ShardedFiles
@@ -91,12 +94,6 @@ export class ModelCache {
     })
   }
 
-  /** The stored file in one piece, with what is known of it. */
-  async read(ref: ModelFileRef): Promise<{ manifest: Manifest; bytes: Uint8Array<ArrayBuffer> } | undefined> {
-    const file = await this.files.open(storedPath(ref))
-    return file && { manifest: file.manifest, bytes: await file.bytes() }
-  }
-
   manifest(ref: ModelFileRef): Promise<Manifest | undefined> {
     return this.files.manifest(storedPath(ref))
   }
@@ -116,30 +113,35 @@ export class ModelCache {
 
   /** Stored and dropped models with their files, each file once (the newest revision's). */
   async models(): Promise<readonly CachedModel[]> {
-    const found = new Map<string, { id: string; dropped: boolean; parts: Map<string, number> }>()
-    const of = (id: string, dropped: boolean) => {
-      const model = found.get(id) ?? { id, dropped, parts: new Map<string, number>() }
-      found.set(id, { ...model, dropped: model.dropped || dropped })
+    const found = new Map<string, { id: string; dropped: boolean; parts: Map<string, number>; unfinished_bytes: number }>()
+    const of = (id: string, dropped: boolean, unfinished = 0) => {
+      const model = found.get(id) ?? { id, dropped, parts: new Map<string, number>(), unfinished_bytes: 0 }
+      found.set(id, { ...model, dropped: model.dropped || dropped, unfinished_bytes: model.unfinished_bytes + unfinished })
       return model.parts
     }
     for (const [stored, { size }] of await this.files.list()) {
       const [, id = '', path = ''] = /^(.*?)@[^/]*\/(.*)$/.exec(stored) ?? []
       if (path !== '') of(id, false).set(path, size)
     }
+    for (const [stored, { shards, shard_bytes }] of await this.files.partials.list()) {
+      of(stored.slice(0, stored.indexOf('@')), false, shards * shard_bytes)
+    }
     for (const [id, files] of this.virtual) for (const [path, blob] of files) of(id, true).set(path, blob.size)
     return [...found.values()]
-      .map(({ id, dropped, parts }) => ({
+      .map(({ id, dropped, parts, unfinished_bytes }) => ({
         id,
         dropped,
+        unfinished_bytes,
         parts: [...parts].map(([path, bytes]) => ({ path, bytes })).sort((a, b) => a.path.localeCompare(b.path)),
       }))
       .sort((a, b) => a.id.localeCompare(b.id))
   }
 
-  /** Removes all files of a model, of every revision. */
+  /** Removes all files of a model, of every revision, finished or not. */
   async removeModel(id: string): Promise<void> {
     this.virtual.delete(id)
-    for (const path of (await this.files.list()).keys()) if (path.startsWith(`${id}@`)) await this.files.delete(path)
+    const paths = [...(await this.files.list()).keys(), ...(await this.files.partials.list()).keys()]
+    for (const path of new Set(paths)) if (path.startsWith(`${id}@`)) await this.files.delete(path)
   }
 
   private virtualByKey(key: string): Blob | undefined {

@@ -11,6 +11,30 @@ export interface FetchGateOptions {
   readonly local_path: string
   readonly isEmbedded: (id: string) => boolean
   readonly fetch: typeof fetch
+  /** Waits between tries. Default: by the clock. */
+  readonly pause?: (ms: number, signal?: AbortSignal | null) => Promise<void>
+}
+
+/** Tries of a request that the server is too busy or too broken to answer. */
+const TRIES = 3
+const FIRST_PAUSE_MS = 1000
+/** A server that asks for more patience than this gets none. */
+const LONGEST_PAUSE_MS = 20_000
+
+/** @throws the signal's reason */
+export function pauseByClock(ms: number, signal?: AbortSignal | null): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason instanceof Error ? signal.reason : new Error('stopped'))
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    if (signal?.aborted) stop()
+    else signal?.addEventListener('abort', stop, { once: true })
+  })
 }
 
 export class FetchGate {
@@ -57,15 +81,36 @@ export class FetchGate {
     return this.request(url, id, path, init)
   }
 
+  /** What the hub lists of a model's folder, as it answers; null when it doesn't. Only for models that may be fetched. */
+  async listing(id: string, revision: string, folder: string, signal: AbortSignal | null): Promise<unknown> {
+    if (!this.allowed.has(id)) return null
+    try {
+      const response = await this.options.fetch(`${this.options.remote_host}api/models/${id}/tree/${revision}/${folder}`, {
+        signal,
+      })
+      return response.ok ? await response.json() : null
+    } catch (error) {
+      if (signal?.aborted) throw error
+      return null
+    }
+  }
+
   private async request(url: string, id: string, path: string, init?: RequestInit): Promise<Response> {
     const what = `${id}/${path}`
     const signal = init?.signal ?? this.signals.get(id)
+    const pause = this.options.pause ?? pauseByClock
     let response: Response
-    try {
-      response = await this.options.fetch(url, signal ? { ...init, signal } : init)
-    } catch (error) {
-      if (signal?.aborted) throw error
-      throw networkError(what, error)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        response = await this.options.fetch(url, signal ? { ...init, signal } : init)
+      } catch (error) {
+        if (signal?.aborted) throw error
+        throw networkError(what, error)
+      }
+      const ms = patience(response, attempt)
+      if (ms === null) break
+      await response.body?.cancel()
+      await pause(ms, signal)
     }
     if (response.status === 404 || response.status === 416) return response
     const isPage = response.headers.get('content-type')?.startsWith('text/html') === true
@@ -74,4 +119,12 @@ export class FetchGate {
     if (response.ok) throw pageInstead(what)
     throw hubError(id, path, response)
   }
+}
+
+/** How long to wait before asking again; null when that is no use. */
+function patience({ status, headers }: Response, attempt: number): number | null {
+  if (attempt >= TRIES || (status !== 429 && status < 500)) return null
+  const asked = Number(headers.get('retry-after') ?? NaN) * 1000
+  const ms = Number.isFinite(asked) ? asked : FIRST_PAUSE_MS * 4 ** (attempt - 1)
+  return ms > LONGEST_PAUSE_MS ? null : ms
 }

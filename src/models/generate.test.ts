@@ -8,12 +8,14 @@ import { env, PretrainedConfig, PreTrainedTokenizer } from '@huggingface/transfo
 import * as ort from 'onnxruntime-web'
 import { afterAll, describe, expect, test } from 'vitest'
 import { findEmbeddings, readEmbeddingRows } from '../graph/embedding'
+import { asSource } from '../graph/source'
 import { readModel } from '../graph/read'
 import { MemoryStore } from '../library/store'
 import { ModelCache } from './cache'
 import { Generator, type GenerationPrompt, type GenerationResult } from './generate'
 import { GENERATION_DEFAULTS, type GenerationParameters } from './generation/parameters'
-import type { LoadedModel, ModelPart } from './load'
+import type { LoadedModel } from './load'
+import type { PartRole } from './locate'
 import { sha256 } from './sha256'
 import { ShardedFiles } from './shards'
 import { adaptTokenizer } from './tokenizer'
@@ -54,7 +56,10 @@ const tokenizer = new PreTrainedTokenizer(
   { eos_token: '</s>', clean_up_tokenization_spaces: false },
 )
 
-function loaded(config: object, parts: readonly Omit<ModelPart, 'external'>[]): LoadedModel {
+function loaded(
+  config: object,
+  parts: readonly { readonly role: PartRole; readonly path: string; readonly onnx: Uint8Array }[],
+): LoadedModel {
   const [first] = parts
   if (!first) throw new Error('no part')
   const bytes = new TextEncoder().encode(JSON.stringify({ ...config, eos_token_id: EOS }))
@@ -67,9 +72,9 @@ function loaded(config: object, parts: readonly Omit<ModelPart, 'external'>[]): 
     tokenizer: adaptTokenizer(tokenizer, []),
     pretrained_tokenizer: tokenizer,
     files: new Map([['config.json', bytes]]),
-    parts: parts.map((part) => ({ ...part, external: new Map() })),
+    parts: parts.map((part) => ({ ...part, onnx: asSource(part.onnx), external: new Map() })),
     onnx_path: first.path,
-    onnx: first.onnx,
+    onnx: asSource(first.onnx),
     external: new Map(),
     decoder_start_token_id: parts.length === 2 ? START : null,
     model_dtype: 'fp32',

@@ -5,16 +5,18 @@
  */
 import { AutoConfig, AutoTokenizer, env, ModelRegistry, type PreTrainedTokenizer } from '@huggingface/transformers'
 import type { PretrainedConfig, ProgressInfo } from '@huggingface/transformers'
+import { asSource, piecesOf, wholeOf, type ByteSource } from '../graph/source'
+import { blobSource } from './blob-source'
 import type { ModelCache } from './cache'
 import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
 import { describeConfig, runAs, type ConfigSummary } from './config'
-import { FetchGate } from './fetch'
-import { networkError } from './hub-errors'
+import { FetchGate, pauseByClock } from './fetch'
+import { HubFiles } from './hub-files'
 import { fileNames } from './layout'
 import { choicesOf, locate, namesFor, type DtypeChoice, type LocatedPart, type ModelDtype, type ModelRef } from './locate'
 import type { PartRole } from './locate'
 import { asModelError, checkHead, ModelError } from './model-error'
-import { sha256 } from './sha256'
+import { Sha256, sha256 } from './sha256'
 import { adaptTokenizer, decoderStartTokenId, type ModelTokenizer } from './tokenizer'
 
 export interface LoadProgress {
@@ -37,9 +39,9 @@ export interface ModelPart {
   readonly role: PartRole
   /** As onnx/model.onnx. */
   readonly path: string
-  readonly onnx: Uint8Array<ArrayBuffer>
+  readonly onnx: ByteSource
   /** External data by the name the ONNX file calls it. */
-  readonly external: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+  readonly external: ReadonlyMap<string, ByteSource>
 }
 
 export interface LoadedModel extends ConfigSummary {
@@ -49,13 +51,13 @@ export interface LoadedModel extends ConfigSummary {
   /** transformers.js' own, for its generate(). */
   readonly pretrained_tokenizer: PreTrainedTokenizer
   /** The model's small files as they are, by path: config.json, tokenizer.json, ... */
-  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+  readonly files: ReadonlyMap<string, Uint8Array>
   /** Its ONNX files: one of a causal model; encoder, then decoder, of an encoder-decoder. */
   readonly parts: readonly ModelPart[]
-  /** Path, bytes and external data of the first part. */
+  /** Path, content and external data of the first part. */
   readonly onnx_path: string
-  readonly onnx: Uint8Array<ArrayBuffer>
-  readonly external: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+  readonly onnx: ByteSource
+  readonly external: ReadonlyMap<string, ByteSource>
   /** What an encoder-decoder's decoder starts from; null of a causal model. */
   readonly decoder_start_token_id: number | null
   readonly model_dtype: ModelDtype
@@ -90,8 +92,8 @@ export const SMALL_FILES = [
 const OPTIONAL: ReadonlySet<string> = new Set(SMALL_FILES)
 const REVISION = 'main'
 
-interface FileBytes {
-  readonly bytes: Uint8Array<ArrayBuffer>
+interface FoundFile {
+  readonly source: ByteSource
   /** null: nobody hashed it yet. */
   readonly sha256: string | null
   readonly revision: string
@@ -104,13 +106,25 @@ interface LoadedPart extends ModelPart {
 
 export class ModelLoader {
   private readonly gate: FetchGate
+  private readonly hub: HubFiles
 
-  /** Points transformers.js (its global `env`) to our cache and our fetch. */
+  /**
+   * Points transformers.js (its global `env`) to our cache and our fetch.
+   * @param pause waits before a server that is busy, or a connection that broke, is tried again
+   */
   constructor(
     private readonly cache: ModelCache,
     fetchFile: typeof fetch,
+    pause: typeof pauseByClock = pauseByClock,
   ) {
-    this.gate = new FetchGate({ remote_host: env.remoteHost, local_path: env.localModelPath, isEmbedded, fetch: fetchFile })
+    this.gate = new FetchGate({
+      remote_host: env.remoteHost,
+      local_path: env.localModelPath,
+      isEmbedded,
+      fetch: fetchFile,
+      pause,
+    })
+    this.hub = new HubFiles(cache, this.gate, pause)
     env.useFS = false
     env.useFSCache = false
     env.useBrowserCache = false
@@ -171,15 +185,11 @@ export class ModelLoader {
   }
 
   /** One file of a model, without config or tokenizer, and the dropped files that may be its external data. @throws ModelError */
-  async loadFile(
-    id: string,
-    path: string,
-    options: LoadOptions,
-  ): Promise<{ onnx: Uint8Array<ArrayBuffer>; external: ReadonlyMap<string, Uint8Array<ArrayBuffer>> }> {
+  async loadFile(id: string, path: string, options: LoadOptions): Promise<Pick<ModelPart, 'onnx' | 'external'>> {
     this.gate.allow(id, options.allow_downloads && !this.isLocal(id))
     try {
-      const { bytes } = await this.file(id, path, options)
-      return { onnx: bytes, external: await this.virtualExternal(id, path) }
+      const { source } = await this.file(id, path, options)
+      return { onnx: source, external: await this.virtualExternal(id, path) }
     } catch (error) {
       throw asModelError(error, id)
     }
@@ -205,10 +215,11 @@ export class ModelLoader {
     const summary = describeConfig(id, said)
     const config = await asTransformersRuns(id, said)
     const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained)
-    const files = new Map<string, Uint8Array<ArrayBuffer>>()
+    this.hub.forgetListings()
+    const files = new Map<string, Uint8Array>()
     for (const path of SMALL_FILES) {
-      const file = await this.optionalFile(id, path, options)
-      if (file) files.set(path, file.bytes)
+      const source = (await this.optionalFile(id, path, options))?.source
+      if (source) files.set(path, source.read(0, source.size))
     }
     const configs = [jsonOf(files.get('generation_config.json')), { ...config }]
     const tokenizer = adaptTokenizer(pretrained_tokenizer, configs)
@@ -236,83 +247,59 @@ export class ModelLoader {
       model_file_name: located.model_file_name,
       revision: first.revision,
       sha256: others.length === 0 ? first.sha256 : sha256(new TextEncoder().encode(parts.map((part) => part.sha256).join(''))),
-      file_bytes: parts
-        .flatMap((part) => [part.onnx, ...part.external.values()])
-        .reduce((sum, bytes) => sum + bytes.byteLength, 0),
+      file_bytes: parts.flatMap((part) => [part.onnx, ...part.external.values()]).reduce((sum, source) => sum + source.size, 0),
     }
   }
 
   private async part(id: string, { role, onnx: path, external: chunks }: LocatedPart, options: LoadOptions): Promise<LoadedPart> {
-    const { bytes: onnx, sha256: hash, revision } = await this.file(id, path, options)
+    const { source: onnx, sha256: hash, revision } = await this.file(id, path, options)
     const external = new Map(await this.virtualExternal(id, path))
-    for (const chunk of chunks) external.set(baseName(chunk), (await this.file(id, chunk, options)).bytes)
-    options.onProgress?.({ file: path, loaded: onnx.byteLength, total: onnx.byteLength, stage: 'read' })
-    return { role, path, onnx, external, sha256: hash ?? sha256(onnx), revision }
+    for (const chunk of chunks) external.set(baseName(chunk), (await this.file(id, chunk, options)).source)
+    const known = hash ?? (await hashOf(path, onnx, options))
+    options.onProgress?.({ file: path, loaded: onnx.size, total: onnx.size, stage: 'read' })
+    return { role, path, onnx, external, sha256: known, revision }
   }
 
   /** @throws ModelError when it is nowhere */
-  private async file(id: string, path: string, options: LoadOptions): Promise<FileBytes> {
+  private async file(id: string, path: string, options: LoadOptions): Promise<FoundFile> {
     const file = await this.optionalFile(id, path, options)
     if (file) return file
     throw new ModelError('not_found', `${id} has no file ${path}`, 'Check the model id and its files.')
   }
 
-  private async optionalFile(id: string, path: string, options: LoadOptions): Promise<FileBytes | null> {
+  private async optionalFile(id: string, path: string, options: LoadOptions): Promise<FoundFile | null> {
     options.signal?.throwIfAborted()
     const virtual = this.cache.virtualFiles(id)
     if (virtual) {
       const blob = virtual.get(path)
       if (!blob) return null
-      const bytes = new Uint8Array(await blob.arrayBuffer())
-      checkHead(`${id}/${path}`, bytes)
-      return { bytes, sha256: null, revision: 'local' }
+      const source = await blobSource(`${id}/${path}`, blob)
+      checkHead(`${id}/${path}`, source.read(0, Math.min(source.size, 64)))
+      return { source, sha256: null, revision: 'local' }
     }
     if (isEmbedded(id)) return this.embeddedFile(id, path, options)
     return this.hubFile(id, path, options)
   }
 
-  private async embeddedFile(id: string, path: string, options: LoadOptions): Promise<FileBytes | null> {
+  private async embeddedFile(id: string, path: string, options: LoadOptions): Promise<FoundFile | null> {
     const response = await this.gate.fetch(`${env.localModelPath}${id}/${path}`, { signal: options.signal ?? null })
     if (!response.ok) return null
     const bytes = new Uint8Array(await response.arrayBuffer())
     checkHead(`${id}/${path}`, bytes)
     options.onProgress?.({ file: path, loaded: bytes.byteLength, total: bytes.byteLength, stage: 'download' })
-    return { bytes, sha256: null, revision: 'embedded' }
+    return { source: asSource(bytes), sha256: null, revision: 'embedded' }
   }
 
-  private async hubFile(id: string, path: string, options: LoadOptions): Promise<FileBytes | null> {
-    const ref = { id, revision: REVISION, path }
-    const stored = await this.cache.read(ref)
-    if (stored) return { bytes: stored.bytes, sha256: stored.manifest.sha256, revision: stored.manifest.revision ?? REVISION }
-    const remote = env.remotePathTemplate.replaceAll('{model}', id).replaceAll('{revision}', REVISION)
-    const response = await this.gate
-      .fetch(`${env.remoteHost}${remote}${path}`, { signal: options.signal ?? null })
-      .catch((error: unknown) => {
-        // Offline or with downloads off, an optional file is simply not there.
-        if (OPTIONAL.has(path) && error instanceof ModelError) return null
-        throw error
-      })
-    if (!response?.ok) return null
-    const length = response.headers.get('content-length')
-    const total = length === null ? null : Number(length)
-    let manifest
-    try {
-      manifest = await this.cache.store(ref, response, {
+  private async hubFile(id: string, path: string, options: LoadOptions): Promise<FoundFile | null> {
+    const file = await this.hub.file(
+      { id, revision: REVISION, path },
+      {
         signal: options.signal,
-        onProgress: (loaded) => options.onProgress?.({ file: path, loaded, total, stage: 'download' }),
-      })
-    } catch (error) {
-      if (options.signal?.aborted) throw error
-      throw error instanceof TypeError ? networkError(`${id}/${path}`, error) : error
-    }
-    const written = await this.cache.read(ref)
-    if (!written)
-      throw new ModelError(
-        'storage',
-        `${id}/${path} could not be read back from the browser's storage`,
-        'Reset the storage and try again.',
-      )
-    return { bytes: written.bytes, sha256: manifest.sha256, revision: manifest.revision ?? REVISION }
+        onProgress: (loaded, total) => options.onProgress?.({ file: path, loaded, total, stage: 'download' }),
+        optional: OPTIONAL.has(path),
+      },
+    )
+    return file && { ...file, revision: file.revision ?? REVISION }
   }
 
   private async sizeOf(id: string, path: string): Promise<number | null | undefined> {
@@ -337,13 +324,13 @@ export class ModelLoader {
   }
 
   /** Dropped files beside the ONNX file whose names say that they belong to it: the file's own name, and something behind it. */
-  private async virtualExternal(id: string, onnxPath: string): Promise<ReadonlyMap<string, Uint8Array<ArrayBuffer>>> {
+  private async virtualExternal(id: string, onnxPath: string): Promise<ReadonlyMap<string, ByteSource>> {
     const folder = onnxPath.slice(0, onnxPath.lastIndexOf('/') + 1)
     const stem = onnxPath.replace(/\.onnx$/, '.')
-    const external = new Map<string, Uint8Array<ArrayBuffer>>()
+    const external = new Map<string, ByteSource>()
     for (const [path, blob] of this.cache.virtualFiles(id) ?? []) {
       if (path === onnxPath || path.endsWith('.onnx') || !path.startsWith(stem)) continue
-      external.set(path.slice(folder.length), new Uint8Array(await blob.arrayBuffer()))
+      external.set(path.slice(folder.length), await blobSource(`${id}/${path}`, blob))
     }
     return external
   }
@@ -355,6 +342,21 @@ async function asTransformersRuns(id: string, config: PretrainedConfig): Promise
   if (model_type === null || runAs(model_type) === model_type) return config
   // It makes a new one of any object, working out anew what follows from the type.
   return AutoConfig.from_pretrained(id, { config: Object.assign(config, { model_type: runAs(model_type) }) })
+}
+
+/** The hash of a file that nobody hashed on the way; large ones take a while, which is said, and can be stopped. */
+async function hashOf(path: string, source: ByteSource, { signal, onProgress }: LoadOptions): Promise<string> {
+  const hash = new Sha256()
+  let loaded = 0
+  for (const piece of piecesOf(wholeOf(source))) {
+    hash.update(piece)
+    loaded += piece.byteLength
+    onProgress?.({ file: path, loaded, total: source.size, stage: 'read' })
+    // Lets a cancel through.
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    signal?.throwIfAborted()
+  }
+  return hash.hex()
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1)

@@ -1,5 +1,5 @@
 /** What can go wrong on the way to a model, said so that a person can act on it. */
-import { TruncatedError } from './shards'
+import { TruncatedError, WrongContentError } from './shards'
 
 export type ModelErrorCode = 'not_found' | 'network' | 'unsupported' | 'invalid' | 'out_of_memory' | 'storage'
 
@@ -24,9 +24,30 @@ export function asModelError(error: unknown, id: string): ModelError {
   if (error instanceof ModelError) return error
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof TruncatedError) {
-    return new ModelError('network', `${id}: the download broke off (${message})`, 'Nothing was kept of it. Try again.', {
-      cause: error,
-    })
+    return new ModelError(
+      'network',
+      `${id}: the download broke off (${message})`,
+      'Try again: what arrived is kept where it can be gone on from.',
+      {
+        cause: error,
+      },
+    )
+  }
+  if (error instanceof WrongContentError) {
+    return new ModelError(
+      'network',
+      `${id}: the download is not the file that was announced (${error.message})`,
+      'Nothing was kept of it. Try again; if it stays so, a proxy or the mirror serves another file.',
+      { cause: error },
+    )
+  }
+  if (error instanceof DOMException && error.name === 'QuotaExceededError') {
+    return new ModelError(
+      'storage',
+      `${id} could not be stored: the browser has no storage left for this page`,
+      'Remove models you no longer need, or free space on the disk.',
+      { cause: error },
+    )
   }
   if (error instanceof RangeError) {
     return new ModelError(

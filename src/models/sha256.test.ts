@@ -16,6 +16,16 @@ describe('sha256', () => {
     )
   })
 
+  test('put down and taken up again anywhere, it is the same hash', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 8 }), (pieces) => {
+        let hash = new Sha256()
+        for (const piece of pieces) hash = Sha256.resume(structuredClone(hash.update(piece).save()))
+        expect(hash.hex()).toBe(reference(Buffer.concat(pieces)))
+      }),
+    )
+  })
+
   test('every length around the padding boundary, and unaligned views', () => {
     const bytes = Uint8Array.from({ length: 400 }, (_, i) => (i * 7) & 255)
     for (let length = 0; length < 200; length++)

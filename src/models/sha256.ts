@@ -16,6 +16,14 @@ const { constants, initial } = (() => {
   }
 })()
 
+/** A hash in the middle of its message, as plain data. */
+export interface HashState {
+  readonly state: number[]
+  /** Bytes behind the last whole block of 64. */
+  readonly rest: number[]
+  readonly total: number
+}
+
 export class Sha256 {
   private readonly state = Int32Array.from(initial)
   private readonly words = new Int32Array(64)
@@ -38,6 +46,20 @@ export class Sha256 {
     this.block.set(bytes.subarray(from))
     this.filled = bytes.byteLength - from
     return this
+  }
+
+  /** What `resume` goes on from. */
+  save(): HashState {
+    return { state: [...this.state], rest: [...this.block.subarray(0, this.filled)], total: this.total }
+  }
+
+  static resume({ state, rest, total }: HashState): Sha256 {
+    const hash = new Sha256()
+    hash.state.set(state)
+    hash.block.set(rest)
+    hash.filled = rest.length
+    hash.total = total
+    return hash
   }
 
   /** The digest in hex. Ends the hash: update no more. */

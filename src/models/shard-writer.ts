@@ -1,18 +1,21 @@
 /**
- * The writing half of the sharded files: the manifest's form, the keys, and a writer that changes over to memory when the store
- * refuses. What a file is, and when it exists, is in shards.ts.
+ * The writing half of the sharded files: the manifest's form, the keys, shards as they are kept, and a writer that changes over to memory when
+ * the store refuses. What a file is, and when it exists, is in shards.ts.
  */
 import * as v from 'valibot'
 import type { KeyValueStore } from '../library/store'
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** Name under which a put wrote its shards. */
+export const put = v.pipe(v.string(), v.minLength(1))
+export const shard_bytes = v.pipe(count, v.minValue(1))
+
 export const ManifestSchema = v.object({
   size: count,
   sha256: v.pipe(v.string(), v.hexadecimal(), v.length(64)),
   shards: count,
-  shard_bytes: v.pipe(count, v.minValue(1)),
-  /** Name under which this put wrote its shards. */
-  put: v.pipe(v.string(), v.minLength(1)),
+  shard_bytes,
+  put,
   /** The repository's commit, where the server said it. */
   revision: v.nullable(v.string()),
 })
@@ -20,7 +23,25 @@ export type Manifest = Readonly<v.InferOutput<typeof ManifestSchema>>
 
 export const MANIFEST = 'manifest:'
 export const manifestKey = (path: string): string => `${MANIFEST}${path}`
-export const shardKey = (put: string, index: number): string => `shard:${put}:${index}`
+export const shardKey = (name: string, index: number): string => `shard:${name}:${index}`
+
+/** A shard as stores give it back: a Blob where they keep those readably. */
+export type Shard = Blob | ArrayBuffer
+
+export const isShard = (value: unknown): value is Shard => value instanceof Blob || value instanceof ArrayBuffer
+export const shardSize = (shard: Shard): number => (shard instanceof Blob ? shard.size : shard.byteLength)
+export const shardBytes = async (shard: Shard): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(shard instanceof Blob ? await shard.arrayBuffer() : shard)
+
+/** Whether a Blob's ends can be read: some private windows give Blobs back that can't. */
+export async function isReadable(blob: Blob): Promise<boolean> {
+  try {
+    await Promise.all([blob.slice(0, 1).arrayBuffer(), blob.slice(-1).arrayBuffer()])
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Collects pieces up to the size of a shard. */
 export class ShardBuffer {
@@ -52,19 +73,47 @@ export class ShardBuffer {
   }
 }
 
+export interface ShardWriterOptions {
+  readonly put: string
+  /** null: to memory from the start. */
+  readonly store: KeyValueStore | null
+  readonly memory: KeyValueStore
+  readonly onRefused: (error: unknown) => void
+  /** Shards that are there already. */
+  readonly written: number
+  /** Whether shards are to be Blobs, which are read by slices. */
+  readonly blobs: boolean
+}
+
 /** The writing half of one put: to the store while it takes it, from then on to memory, with what was already stored. */
 export class ShardWriter {
-  written = 0
+  written: number
+  /** Becomes false when the store gives a Blob back that can't be read. */
+  blobs: boolean
+  private readonly put: string
+  private readonly memory: KeyValueStore
+  private store: KeyValueStore | null
 
-  constructor(
-    private readonly put: string,
-    private store: KeyValueStore | null,
-    private readonly memory: KeyValueStore,
-    private readonly onRefused: (error: unknown) => void,
-  ) {}
+  constructor(private readonly options: ShardWriterOptions) {
+    this.put = options.put
+    this.store = options.store
+    this.memory = options.memory
+    this.written = options.written
+    this.blobs = options.blobs
+  }
+
+  /** Whether what was written will still be there after a reload. */
+  get lasting(): boolean {
+    return this.store !== null
+  }
 
   async write(buffer: ArrayBuffer): Promise<void> {
-    await this.set(shardKey(this.put, this.written), buffer)
+    const key = shardKey(this.put, this.written)
+    await this.set(key, this.blobs ? new Blob([buffer]) : buffer)
+    if (this.blobs && this.store && !(await this.readsBack(this.store, key, buffer.byteLength))) {
+      this.blobs = false
+      await this.set(key, buffer)
+    }
     this.written++
   }
 
@@ -82,13 +131,18 @@ export class ShardWriter {
     }
   }
 
+  private async readsBack(store: KeyValueStore, key: string, size: number): Promise<boolean> {
+    const stored = await store.get(key).catch(() => null)
+    return stored instanceof Blob && stored.size === size && (await isReadable(stored))
+  }
+
   private async set(key: string, value: unknown): Promise<void> {
     if (this.store) {
       try {
         return await this.store.set(key, value)
       } catch (error) {
         await this.moveToMemory(this.store)
-        this.onRefused(error)
+        this.options.onRefused(error)
       }
     }
     await this.memory.set(key, value)
@@ -98,8 +152,10 @@ export class ShardWriter {
     for (let i = 0; i < this.written; i++) {
       const key = shardKey(this.put, i)
       const shard = await store.get(key)
-      if (!(shard instanceof ArrayBuffer)) throw new Error('what was stored could not be read back')
-      await this.memory.set(key, shard)
+      if (!isShard(shard)) throw new Error('what was stored could not be read back')
+      // A Blob of the store would be gone with its entry.
+      const bytes = await shardBytes(shard)
+      await this.memory.set(key, this.blobs ? new Blob([bytes]) : bytes.buffer)
     }
     this.store = null
     for (let i = 0; i <= this.written; i++) await store.delete(shardKey(this.put, i)).catch(() => undefined)

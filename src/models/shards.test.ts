@@ -44,14 +44,19 @@ describe('sharded files', () => {
         fc.uint8Array({ maxLength: 300 }),
         fc.integer({ min: 1, max: 64 }),
         fc.integer({ min: 1, max: 100 }),
-        async (bytes, shard_bytes, piece) => {
+        fc.boolean(),
+        async (bytes, shard_bytes, piece, blobs) => {
           const store = new MemoryStore()
-          const manifest = await new ShardedFiles({ store, shard_bytes }).put('a/model.onnx', streamOf(bytes, piece))
+          const manifest = await new ShardedFiles({ store, shard_bytes, blobs }).put('a/model.onnx', streamOf(bytes, piece))
           expect(manifest).toMatchObject({ size: bytes.length, sha256: sha256(bytes) })
           // A second instance: nothing depends on what the first remembers.
           const file = await new ShardedFiles({ store, shard_bytes: shard_bytes + 1 }).open('a/model.onnx')
           expect(await file?.bytes()).toEqual(bytes)
           expect(file && (await drain(file.stream()))).toEqual(bytes)
+          const source = await file?.source()
+          expect(source?.read(0, bytes.length)).toEqual(bytes)
+          const shards = (await store.keys()).filter((key) => key.startsWith('shard:'))
+          for (const key of shards) expect((await store.get(key)) instanceof Blob).toBe(blobs)
           expect(await store.keys()).toHaveLength(manifest.shards + 1)
         },
       ),
@@ -73,6 +78,33 @@ describe('sharded files', () => {
       expect(files.memory_only === null).toBe(fits)
       if (!fits) expect(told[0]).toContain('no storage left')
     }
+  })
+
+  test('where Blobs come back unreadable, shards are stored as bytes', async () => {
+    class Unreadable extends Blob {
+      override slice(): Blob {
+        return this
+      }
+      override arrayBuffer(): Promise<ArrayBuffer> {
+        return Promise.reject(new DOMException('gone', 'NotReadableError'))
+      }
+    }
+    class PrivateStore extends MemoryStore {
+      override async get(key: string): Promise<unknown> {
+        const value = await super.get(key)
+        return value instanceof Blob ? new Unreadable([value]) : value
+      }
+    }
+    const store = new PrivateStore()
+    const files = new ShardedFiles({ store, shard_bytes: 16, blobs: true })
+    const bytes = pattern(100)
+    await files.put('m', streamOf(bytes, 7))
+    expect(await (await files.open('m'))?.bytes()).toEqual(bytes)
+    for (const key of await store.keys()) expect(await store.get(key)).not.toBeInstanceOf(Blob)
+    // One stored when they still were readable, as it seemed, is no file.
+    const manifest = await files.manifest('m')
+    await store.set(`shard:${manifest?.put ?? ''}:0`, new Blob([bytes.slice(0, 16)]))
+    expect(await new ShardedFiles({ store, shard_bytes: 16 }).open('m')).toBeUndefined()
   })
 
   test('an abort at any piece leaves nothing, and the file that was there before', async () => {

@@ -12,7 +12,8 @@ export interface ModelRun {
 }
 
 export interface ModelPage {
-  train(url: string, steps: number): Promise<ModelRun>
+  /** `segments` above 1: with gradient checkpointing. */
+  train(url: string, steps: number, segments?: number): Promise<ModelRun>
 }
 
 declare global {
@@ -22,9 +23,9 @@ declare global {
 }
 
 window.modelPage = {
-  async train(url, steps) {
+  async train(url, steps, segments) {
     const response = await fetch(url)
-    const { program, feeds } = trainingStep(new Uint8Array(await response.arrayBuffer()))
+    const { program, feeds } = trainingStep(new Uint8Array(await response.arrayBuffer()), segments)
     const engine = await createTfjsEngine({ backend: 'webgpu' })
     const executable = await engine.load(program)
     const counters: Counters[] = []

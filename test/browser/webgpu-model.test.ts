@@ -58,6 +58,19 @@ describe('a training step of the embedded model on WebGPU', () => {
   })
 })
 
+it('a step with gradient checkpointing gives the loss and gradient of one without, bit for bit', async () => {
+  const [plain, segmented] = await withPage(browser, served, (page) =>
+    page.evaluate(async () => {
+      const run = await window.modelPage.train('/small.onnx', 2)
+      return [run, await window.modelPage.train('/small.onnx', 2, 2)] as const
+    }),
+  )
+  expect(plain.loss).toBeGreaterThan(0)
+  expect([segmented.loss, segmented.d_inputs_embeds]).toEqual([plain.loss, plain.d_inputs_embeds])
+  // It did run another program.
+  expect(segmented.counters[0]?.dispatches).toBeGreaterThan(plain.counters[0]?.dispatches ?? Infinity)
+})
+
 it('fifty steps of a small model leave tensors, buffers and bytes as they were after the second', async () => {
   const run = await withPage(browser, served, (page) => page.evaluate(() => window.modelPage.train('/small.onnx', 50)))
   const alive = run.counters

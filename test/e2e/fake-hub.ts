@@ -63,6 +63,14 @@ async function answer(route: Route, url: URL, hub: FakeHub, repositories: Readon
         .map(facts),
     )
   }
+  const [, tree = '', folder = ''] = /^\/api\/models\/(.+)\/tree\/main\/?(.*)$/.exec(url.pathname) ?? []
+  if (tree !== '') {
+    const inside = Object.entries(repositories[tree]?.files ?? {}).filter(([path]) => path.startsWith(folder))
+    return json(
+      route,
+      inside.map(([path, from]) => ({ path, size: contentOf(from).byteLength })),
+    )
+  }
   const [, listed] = /^\/api\/models\/(.+)$/.exec(url.pathname) ?? []
   const [, id = '', path = ''] = /^\/(.+?)\/resolve\/main\/(.+)$/.exec(url.pathname) ?? []
   const repository = repositories[listed ?? id]

@@ -54,6 +54,8 @@ export function evaluateComposite(op: CompositeOp, inputs: readonly Nd[]): Nd[] 
           }),
         ),
       ]
+    case 'Barrier':
+      return [input(0)]
     case 'RotaryEmbedding':
       return [add(mul(input(0), input(1)), mul(swapHalves(input(0), -1, 1), input(2)))]
     case 'RotaryEmbeddingGrad':

@@ -1,5 +1,6 @@
 /** The cases of the composites, forward and gradient. Part of op-cases.ts. */
 import {
+  bools,
   constant,
   exactIndices,
   exactly,
@@ -23,6 +24,7 @@ export function compositeCases(): OpCase[] {
     ...rowCases(),
     ...lossCases(),
     ...quantizedCases(),
+    ...barrierCases(),
   ]
 }
 
@@ -178,6 +180,18 @@ function probabilities(dims: readonly number[]): Operand {
     row.forEach((x, i) => (row[i] = x / total))
   }
   return { ...raw, data }
+}
+
+function barrierCases(): OpCase[] {
+  const pairs: readonly (readonly [string, Operand, Operand])[] = [
+    ['of one shape', floats([2, 3]), floats([2, 3])],
+    ['a scalar first', floats([2, 3, 4]), floats([])],
+    ['of a scalar', floats([]), floats([5])],
+    ['numbers after indices', floats([4]), indices([2, 2], 9)],
+    ['indices after numbers', indices([3, 2], 9), floats([7])],
+    ['conditions after numbers', bools([2, 5]), floats([1, 2])],
+  ]
+  return pairs.map(([what, x, after]) => opCase(what, (io) => ({ op: 'Barrier', ...io, attrs: {} }), [x, after], [x.type], 0))
 }
 
 function rowCases(): OpCase[] {

@@ -6,6 +6,7 @@ import { writePeftAdapter, type FormatFile } from '../../src/formats/peft'
 import { flattenPrompt, rowsOfPart, type PromptTensors, type SingleTaskPrompt } from '../../src/formats/prompt-tensors'
 import { yamlMapping } from '../../src/formats/yaml'
 import { zipFiles, type ChunkedFile } from '../../src/formats/zip'
+import { blobOf, concatBytes, type ByteSource } from '../../src/graph/source'
 import type { ExportFormat } from '../../src/library/export-formats'
 import type { PromptRecord } from '../../src/library/prompt-record'
 import type { LoadedModel } from '../../src/models/load'
@@ -103,11 +104,11 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
   const model = await models.prepare(trials.requestFor(prompt.base_model.id, prompt), report)
   trials.checkFits(prompt, model)
   const { loaded } = model
-  const files = new Map<string, Uint8Array>(loaded.files)
+  const files = new Map<string, Uint8Array | ByteSource>(loaded.files)
   for (const { path, onnx, external } of loaded.parts) {
     files.set(path, onnx)
     const folder = path.slice(0, path.lastIndexOf('/') + 1)
-    for (const [name, bytes] of external) files.set(`${folder}${name}`, bytes)
+    for (const [name, data] of external) files.set(`${folder}${name}`, data)
   }
   const notices = runnableConfig(loaded, files)
   const pathsOf = (encoder: boolean) =>
@@ -134,7 +135,7 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
  * Plain transformers.js has no class for a few model types that run here as another (models/config.ts): their config.json gets that type.
  * @returns what was changed, said for people
  */
-function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array>): string[] {
+function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array | ByteSource>): string[] {
   const { model_type } = config
   const said = jsonOf(small.get('config.json'))
   if (typeof said !== 'object' || said === null || !('model_type' in said) || said.model_type === model_type) return []
@@ -167,7 +168,7 @@ async function caikitModule(prompt: PromptRecord, task: string | null, tools: To
       steps: report?.steps ?? [],
       epoch_ends: epochEnds(prompt),
       local: {
-        adapter: adapter.files.map(({ path, chunks }) => ({ path, bytes: joined(chunks) })),
+        adapter: adapter.files.map(({ path, chunks }) => ({ path, bytes: concatBytes(chunks) })),
         tokenizer: new Map([...loaded.files].filter(([path]) => TOKENIZER_FILES.includes(path))),
       },
     },
@@ -180,12 +181,6 @@ async function caikitModule(prompt: PromptRecord, task: string | null, tools: To
 const jsonOf = (bytes: Uint8Array | undefined): unknown => JSON.parse(new TextDecoder().decode(bytes))
 
 const chunked = ({ path, bytes }: FormatFile): ChunkedFile => ({ path, chunks: [bytes] })
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0))
-  chunks.reduce((at, chunk) => (bytes.set(chunk, at), at + chunk.byteLength), 0)
-  return bytes
-}
 
 /** When each epoch ended: the run's steps, laid back to back before the time the prompt was made. What measuring took is not known. */
 function epochEnds({ created, report }: PromptRecord): string[] {
@@ -205,6 +200,3 @@ export function slug(name: string): string {
     .replace(/^-+|-+$/g, '')
   return plain.slice(0, 60) || 'prompt'
 }
-
-// Chunks are views of files that were read or of new bytes; none is shared memory.
-const blobOf = (chunks: readonly Uint8Array[]): Blob => new Blob(chunks.map((chunk) => chunk as Uint8Array<ArrayBuffer>))

@@ -32,7 +32,8 @@ export async function inspect(
     const cut = cutParts(parts)
     const { ops, unsupported } = coverage(...cutGraphs(cut))
     known = { ...known, kind: cut.kind, ops, unsupported, parameters: cut.parameters }
-    if (unsupported.length > 0) return { ...known, error: `${unsupported.length} nodes can't be computed here` }
+    if (unsupported.length > 0)
+      return { ...known, error: `${unsupported.length} node(s) can't be computed here: ${opNames(unsupported)}` }
     const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
@@ -71,13 +72,17 @@ const NOTHING: InspectReport = {
 }
 
 async function load(command: Commands['inspect'], services: Services, models: Models, report: Report): Promise<readonly Part[]> {
-  const { base_model, model_dtype, allow_downloads, file } = command
+  const { base_model, model_dtype, allow_downloads, files } = command
   const onProgress = (progress: LoadProgress): void => report({ type: 'model_progress', ...progress })
   const options = { model_dtype, allow_downloads, onProgress }
-  if (file !== null) return [await services.loader.loadFile(base_model, file, options)]
+  if (files !== null) return Promise.all(files.map((file) => services.loader.loadFile(base_model, file, options)))
   const known = models.inMemory(base_model, model_dtype)
   return (known?.loaded ?? (await services.loader.load(base_model, options))).parts
 }
+
+/** Each op once. */
+const opNames = (nodes: readonly { readonly op_type: string; readonly domain: string }[]): string =>
+  [...new Set(nodes.map(({ op_type, domain }) => (domain === '' ? op_type : `${domain}.${op_type}`)))].join(', ')
 
 /** Ops of the whole files: said when they can't be cut. */
 function countOps(files: readonly OnnxModel[]): Record<string, number> {

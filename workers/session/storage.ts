@@ -87,7 +87,7 @@ export async function removeModel(id: string, { cache, generator, usage }: Servi
 }
 
 /** One line of the storage view. */
-async function storedModel({ id, dropped, parts }: CachedModel, { usage }: Services): Promise<StoredModel> {
+async function storedModel({ id, dropped, parts, unfinished_bytes }: CachedModel, { usage }: Services): Promise<StoredModel> {
   const lacks = whatIsMissing(
     id,
     parts.map(({ path }) => path),
@@ -97,6 +97,7 @@ async function storedModel({ id, dropped, parts }: CachedModel, { usage }: Servi
     id,
     files: parts.length,
     bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    unfinished_bytes,
     dropped,
     last_used: await usage.lastUsed(id),
     // The name stands beside it already.

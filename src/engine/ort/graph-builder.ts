@@ -4,7 +4,7 @@
  */
 import { elementCount, type Attribute, type Node, type Tensor } from '../../graph/ir'
 import type { Op, Program, ValueType } from '../../graph/program'
-import { fromFloat32, fromIntegers, toFloat32, toIntegers } from '../../graph/tensor'
+import { fromFloat32, fromIntegers, toFloat32, toIntegers, viewAs } from '../../graph/tensor'
 import { EngineError } from '../engine'
 
 /** onnxruntime's own operator set, built into every onnxruntime. */
@@ -163,7 +163,7 @@ export class GraphBuilder {
     if (dtype !== 'float32') return this.initializer(fromIntegers(dtype, dims, toIntegers(tensor)))
     if (tensor.dtype !== 'float16' && tensor.dtype !== 'bfloat16') return this.initializer(fromFloat32(dims, toFloat32(tensor)))
     // The file's own bytes go in and onnxruntime expands them: no second copy of the weights in JavaScript.
-    const half = this.initializer({ ...tensor, dims })
+    const half = this.initializer(viewAs(tensor, dims))
     return this.node('Cast', [half], { attributes: { to: int(FLOAT) } })
   }
 }
@@ -171,6 +171,7 @@ export class GraphBuilder {
 /** TensorProto.DataType, for Cast. */
 export const FLOAT = 1
 export const INT32 = 6
+export const BOOL = 9
 
 export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i])

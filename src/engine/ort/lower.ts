@@ -4,9 +4,10 @@
  * Standard ops are nearly themselves here; the composites are written out by family in the lower-*.ts files. Nothing is
  * fused or folded by hand that onnxruntime does well by itself. Weights become initializers whose bytes are the file's own.
  */
-import type { OnnxModel, ValueInfo } from '../../graph/ir'
+import type { Node, OnnxModel, ValueInfo } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
 import { GraphBuilder, MICROSOFT } from './graph-builder'
+import { lowerBarrier } from './lower-barrier'
 import { lowerGelu, lowerGeluGrad, lowerSilu, lowerSiluGrad } from './lower-activations'
 import { lowerAttention, lowerAttentionGrad, lowerRotary, lowerRotaryGrad } from './lower-attention'
 import { lowerGatherRows, lowerGatherRowsGrad } from './lower-rows'
@@ -56,12 +57,21 @@ export function lower(program: Program): OnnxModel {
     ]),
     graph: {
       name: 'program',
-      nodes: builder.nodes,
+      nodes: lastFirst(builder.nodes),
       inputs: program.inputs.map((name): ValueInfo => ({ name, ...builder.type(name) })),
       outputs,
       initializers: builder.initializers,
     },
   }
+}
+
+/**
+ * Last op first. onnxruntime sorts the nodes by itself, depth first from the outputs; of a node's inputs the one made by the node that stands
+ * last in the file is computed first. From this file it runs the program about as it is written. From one in running order it computed
+ * whatever of the backward half needs no gradient (the slopes of all layers) during the forward one: 302 MB instead of 240.
+ */
+function lastFirst(nodes: readonly Node[]): readonly Node[] {
+  return nodes.toReversed()
 }
 
 function lowerOp(op: Op, builder: GraphBuilder): void {
@@ -151,5 +161,7 @@ function lowerOp(op: Op, builder: GraphBuilder): void {
       return lowerDynamicQuantizedMatMul(op, builder)
     case 'DynamicQuantizedMatMulGrad':
       return lowerDynamicQuantizedMatMulGrad(op, builder)
+    case 'Barrier':
+      return lowerBarrier(op, builder)
   }
 }

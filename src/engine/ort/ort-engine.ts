@@ -4,11 +4,12 @@
  */
 import { elementCount } from '../../graph/ir'
 import type { Program, ValueType } from '../../graph/program'
+import { byteLength } from '../../graph/tensor'
 import { EngineError, type Counters, type Engine, type Executable, type HostArray, type HostArrays } from '../engine'
 import { lower } from './lower'
 import { createSession } from './ort-session'
 import { ortMessage, type OrtLibrary, type OrtSession, type OrtTensor } from './ort-library'
-import { peakActivationBytes } from './peak-activations'
+import { peakActivationBytes } from '../../graph/peak-activations'
 import { startThreads } from './ort-threads'
 
 export interface OrtEngineOptions {
@@ -55,7 +56,7 @@ class OrtEngine implements Engine {
     const weights = [...model.graph.initializers.values()]
     const held = {
       live_tensors: weights.length,
-      bytes: weights.reduce((total, { bytes }) => total + bytes.byteLength, 0) + peakActivationBytes(program),
+      bytes: weights.reduce((total, tensor) => total + byteLength(tensor), 0) + peakActivationBytes(program),
     }
     const executable = new OrtExecutable(this.ort, session, program, this.tally, held, () => this.executables.delete(executable))
     this.executables.add(executable)

@@ -1,15 +1,17 @@
 /**
- * What onnxruntime itself says to a few tokens on the untouched model file: the reference of the self-test. Knows the inputs that
- * exports for text generation have; it shares nothing with our own reading of the file.
+ * What onnxruntime itself says to a few tokens on the model file: the reference of the self-test. Knows the inputs that exports for text
+ * generation have. The file is given to it untouched but for where its weights lie (outsource.ts): our own reading of graphs has no part in it.
  */
+import { outsource } from '../../graph/outsource'
+import { asSource, DeferredBytes, wholeOf, type ByteSource } from '../../graph/source'
 import { float16ToFloat32 } from '../../graph/tensor'
 import { EngineError } from '../engine'
 import { ortMessage, type OrtLibrary, type OrtTensor } from './ort-library'
 
 export interface ReferenceModel {
-  readonly onnx: Uint8Array
+  readonly onnx: Uint8Array | ByteSource
   /** External data by the name the file calls it. */
-  readonly external: ReadonlyMap<string, Uint8Array>
+  readonly external: ReadonlyMap<string, Uint8Array | ByteSource>
 }
 
 /** What is read: by a causal model `ids`; by an encoder `ids`, and by its decoder `decoder`. */
@@ -42,13 +44,17 @@ export async function referenceLogits(
 }
 
 async function runFile(ort: OrtLibrary, model: ReferenceModel, output: string, given: Given): Promise<OrtTensor> {
-  const session = await attempt('load', () =>
-    ort.InferenceSession.create(model.onnx, {
+  const session = await attempt('load', async () => {
+    const { onnx, external } = outsource(model.onnx, 'outsourced')
+    const given = [...model.external].map(([path, data]) => [path, wholeOf(asSource(data))] as const)
+    return ort.InferenceSession.create(onnx, {
       executionProviders: ['wasm'],
       logSeverityLevel: 3,
-      externalData: [...model.external].map(([path, data]) => ({ path, data })),
-    }),
-  )
+      externalData: [...external, ...given].map(([path, slice]) => ({ path, data: new DeferredBytes(slice) })),
+      // Packed weights would be a second copy of every matrix, for one run.
+      extra: { session: { disable_prepacking: '1' } },
+    })
+  })
   try {
     const feeds: Record<string, OrtTensor> = {}
     for (const info of session.inputMetadata) feeds[info.name] = feedFor(ort, info, given)

@@ -6,7 +6,7 @@
 import { sameDims } from '../op-types'
 import type { Op } from '../program'
 import { operandOrders, type ProgramBuilder, type ProgramView } from '../rewrite'
-import { fromFloat32 } from '../tensor'
+import { fromFloat32, viewAs } from '../tensor'
 
 /** Emits ops that compute the matched op's outputs, under the same names. */
 export type Replacement = (builder: ProgramBuilder) => void
@@ -120,7 +120,7 @@ export function lastAxisVector(view: ProgramView, value: string, x: string): Vec
   if (!tensor || width === undefined || tensor.dims.length > view.dims(x).length) return undefined
   if (view.type(value).dtype !== 'float32' || tensor.dims.at(-1) !== width) return undefined
   if (!tensor.dims.slice(0, -1).every((dim) => dim === 1)) return undefined
-  return (builder) => (tensor.dims.length === 1 ? value : builder.constant({ ...tensor, dims: [width] }, `${value}~vector`))
+  return (builder) => (tensor.dims.length === 1 ? value : builder.constant(viewAs(tensor, [width]), `${value}~vector`))
 }
 
 /** One number in all places of the last axis of `x`. */

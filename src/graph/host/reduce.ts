@@ -62,6 +62,36 @@ export const ReduceMean = reduction(
   (a, b) => a + b,
   (total, count) => total / count,
 )
+export const ReduceL1 = reduction(18, 0, (a, b) => a + Math.abs(b), asIs)
+export const ReduceL2 = reduction(18, 0, (a, b) => a + b * b, Math.sqrt)
+export const ReduceSumSquare = reduction(18, 0, (a, b) => a + b * b, asIs)
+
+/** Index of the first (or, where asked for, last) element that no other beats. */
+const argument =
+  (beats: (a: number, b: number) => boolean): HostOp =>
+  (call) => {
+    const x = input(call, 0)
+    const axis = axisOf(intAttribute(call.node, 'axis', 0), x.dims.length)
+    const takesLast = intAttribute(call.node, 'select_last_index', 0) === 1
+    const size = x.dims[axis] ?? 0
+    const inner = elementCount(x.dims.slice(axis + 1))
+    const out = zeros(
+      'int64',
+      x.dims.map((dim, i) => (i === axis ? 1 : dim)),
+    )
+    for (let line = 0; line < out.data.length; line++) {
+      const start = Math.floor(line / inner) * size * inner + (line % inner)
+      const at = (k: number) => x.data[start + k * inner] ?? NaN
+      let best = 0
+      for (let k = 1; k < size; k++) if (beats(at(k), at(best)) || (takesLast && at(k) === at(best))) best = k
+      out.data[line] = best
+    }
+    const dropped = x.dims.filter((_, i) => i !== axis)
+    return [intAttribute(call.node, 'keepdims', 1) === 1 ? out : withDims(out, dropped)]
+  }
+
+export const ArgMax = argument((a, b) => a > b)
+export const ArgMin = argument((a, b) => a < b)
 
 export const CumSum: HostOp = (call) => {
   const x = input(call, 0)

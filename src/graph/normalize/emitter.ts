@@ -30,7 +30,7 @@ export class Emitter {
   private readonly values = new Map<string, ValueType>()
   private readonly producers = new Map<string, Op>()
   private readonly hostNames = new Map<HostLane, string>()
-  private readonly scalars = new Map<number, HostLane>()
+  private readonly sharedLanes = new Map<string, HostLane>()
   private readonly taken: Set<string>
   /** Mask-dependent values the program reads, by input name. */
   readonly fed = new Map<string, HostLane>()
@@ -98,10 +98,13 @@ export class Emitter {
 
   /** A float32 constant of shape []. */
   scalar(value: number): HostLane {
-    const known = this.scalars.get(value)
-    if (known) return known
-    const lane = HostLane.of(`scalar ${value}`, full('float32', [], value))
-    this.scalars.set(value, lane)
+    return this.shared(`scalar ${value}`, (name) => HostLane.of(name, full('float32', [], value)))
+  }
+
+  /** A constant made for this key that several nodes use, such as the causal mask; `name` tells all of it. */
+  shared(name: string, make: (name: string) => HostLane): HostLane {
+    const lane = this.sharedLanes.get(name) ?? make(name)
+    this.sharedLanes.set(name, lane)
     return lane
   }
 

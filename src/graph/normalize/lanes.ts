@@ -92,6 +92,8 @@ export class HostLane {
   }
 
   get array(): NdArray {
+    // A large constant that is not in memory stays out of it: it is read anew for each op on the host, of which there are few.
+    if (this.file?.stored) return this.made ?? this.make()
     return (this.made ??= this.make())
   }
 

@@ -1,9 +1,9 @@
-/** Rules for matrix products, normalisations, softmax and reductions. One function per ONNX op. */
+/** Rules for matrix products, softmax and reductions. One function per ONNX op. */
 import { elementCount } from '../ir'
-import { axisOf, full, withDims } from '../host/array'
+import { axisOf } from '../host/array'
 import { floatAttribute, intAttribute } from '../host/attributes'
 import { reduceAxes } from '../host/reduce'
-import { HostLane, type DeviceLane, type Lane } from './lanes'
+import type { DeviceLane, Lane } from './lanes'
 import { asHostCall, deviceInput, fail, input, type DeviceCall, type DeviceRule } from './rule'
 
 /** A weight that is only transposed in its last two axes is multiplied as it lies in the file, with a flag. */
@@ -15,7 +15,8 @@ function factor(lane: Lane): { lane: Lane; transposed: boolean } {
   return swapped ? { lane: view.lane, transposed: true } : { lane, transposed: false }
 }
 
-function product(call: DeviceCall, a: Lane, b: Lane, transA = false, transB = false): DeviceLane {
+/** a b of matrices (and batches of them), their last two axes transposed first where the flags say so. */
+export function product(call: DeviceCall, a: Lane, b: Lane, transA = false, transB = false): DeviceLane {
   const [left, right] = [factor(a), factor(b)]
   const attrs = { transA: transA !== left.transposed, transB: transB !== right.transposed }
   return call.emit.emit({ op: 'MatMul', attrs }, [left.lane, right.lane])
@@ -53,6 +54,30 @@ export const Gemm: DeviceRule = (call) => {
   return [emit.emit({ op: 'Add', attrs: {} }, [ab, scaled(c, beta)])]
 }
 
+export function add(call: DeviceCall, a: Lane, b: Lane): DeviceLane {
+  return call.emit.emit({ op: 'Add', attrs: {} }, [a, b])
+}
+
+/**
+ * com.microsoft: alpha * A' B'. `trans` transposes the last two axes; before that, `transBatch` brings the first axis behind the
+ * batch axes that follow it.
+ */
+export const FusedMatMul: DeviceRule = (call) => {
+  const flag = (name: string) => intAttribute(call.node, name, 0) === 1
+  const operand = (i: number, transposeBatch: boolean): Lane => {
+    const x = input(call, i)
+    const rank = x.dims.length
+    if (rank < 2) return fail(`a value of ${rank} dimensions can't be multiplied here`)
+    if (!transposeBatch) return x
+    const perm = x.dims.map((_, axis) => (axis === rank - 2 ? 0 : axis === rank - 1 ? axis : axis + 1))
+    return call.emit.emit({ op: 'Transpose', attrs: { perm } }, [x])
+  }
+  const [a, b] = [operand(0, flag('transBatchA')), operand(1, flag('transBatchB'))]
+  const ab = product(call, a, b, flag('transA'), flag('transB'))
+  const alpha = floatAttribute(call.node, 'alpha', 1)
+  return [alpha === 1 ? ab : call.emit.emit({ op: 'Mul', attrs: {} }, [ab, call.emit.scalar(alpha)])]
+}
+
 /** Softmax and LogSoftmax: over one axis since operator set 13; before, over everything from `axis` on. */
 const softmax =
   (op: 'Softmax' | 'LogSoftmax'): DeviceRule =>
@@ -67,63 +92,45 @@ const softmax =
 export const Softmax = softmax('Softmax')
 export const LogSoftmax = softmax('LogSoftmax')
 
+/** x reduced along the axes of the node, as an attribute or, since `axesAsInputSince`, as an input. */
+function reduced(
+  call: DeviceCall,
+  op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax',
+  x: DeviceLane,
+  axesAsInputSince: number,
+): DeviceLane {
+  const axes = reduceAxes(asHostCall(call), axesAsInputSince, x.dims.length)
+  if (axes.length === 0) return x
+  return call.emit.emit({ op, attrs: { axes, keepdims: intAttribute(call.node, 'keepdims', 1) === 1 } }, [x])
+}
+
 const reduction =
   (op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax', axesAsInputSince: number): DeviceRule =>
-  (call) => {
-    const x = deviceInput(call, 0)
-    const axes = reduceAxes(asHostCall(call), axesAsInputSince, x.dims.length)
-    if (axes.length === 0) return [x]
-    return [call.emit.emit({ op, attrs: { axes, keepdims: intAttribute(call.node, 'keepdims', 1) === 1 } }, [x])]
-  }
+  (call) => [reduced(call, op, deviceInput(call, 0), axesAsInputSince)]
 
 export const ReduceSum = reduction('ReduceSum', 13)
 export const ReduceMean = reduction('ReduceMean', 18)
 export const ReduceMax = reduction('ReduceMax', 18)
 
-/** Runs a normalisation over everything from `axis` on as one axis. `vectors` are scale and bias. */
-function normalization(
-  call: DeviceCall,
-  vectors: readonly Lane[],
-  run: (x: DeviceLane, vectors: readonly Lane[]) => DeviceLane,
-): Lane[] {
-  const x = deviceInput(call, 0)
-  const axis = axisOf(intAttribute(call.node, 'axis', -1), x.dims.length)
-  const size = elementCount(x.dims.slice(axis))
-  const flat = vectors.map((lane) => vector(call, lane, size))
-  if (axis === x.dims.length - 1) return [run(x, flat)]
-  return [call.emit.reshape(run(call.emit.reshape(x, [...x.dims.slice(0, axis), size]), flat), x.dims)]
+/** The least element is the negative of the greatest negative. */
+export const ReduceMin: DeviceRule = (call) => {
+  const negative = call.emit.emit({ op: 'Neg', attrs: {} }, [deviceInput(call, 0)])
+  return [call.emit.emit({ op: 'Neg', attrs: {} }, [reduced(call, 'ReduceMax', negative, 18)])]
 }
 
-/** Scale or bias as [size]; exporters also write [1] and [1, 1, size]. */
-function vector(call: DeviceCall, lane: Lane, size: number): Lane {
-  if (lane.dims.length === 1 && lane.dims[0] === size) return lane
-  if (lane.kind !== 'host' || lane.taint) return call.emit.reshape(lane, [size])
-  return call.emit.derive(lane, `vector ${size}`, (from) => {
-    const { data, dtype } = from.array
-    const array = data.length === 1 ? full(dtype, [size], data[0] ?? NaN) : withDims(from.array, [size])
-    return HostLane.of(from.name, array, { isStatic: from.isStatic })
-  })
-}
+/** Sum of what `term` makes of each element, then `finish`. */
+const sumOf =
+  (
+    term: (call: DeviceCall, x: DeviceLane) => DeviceLane,
+    finish: (call: DeviceCall, sum: DeviceLane) => DeviceLane,
+  ): DeviceRule =>
+  (call) => [finish(call, reduced(call, 'ReduceSum', term(call, deviceInput(call, 0)), 18))]
 
-export const LayerNormalization: DeviceRule = (call) => {
-  const epsilon = floatAttribute(call.node, 'epsilon', 1e-5)
-  const scale = input(call, 1)
-  const none = (): Lane => {
-    if (scale.kind !== 'host') return fail('without a bias the scale has to be a constant')
-    return call.emit.derive(scale, 'no bias', (from) => {
-      return HostLane.of(`${from.name}~no_bias`, full('float32', from.dims, 0), { isStatic: from.isStatic })
-    })
-  }
-  const bias = call.inputs[2] ?? none()
-  return normalization(call, [scale, bias], (x, vectors) =>
-    call.emit.emit({ op: 'LayerNorm', attrs: { epsilon } }, [x, ...vectors]),
-  )
-}
+const square = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Mul', attrs: {} }, [x, x])
+const absolute = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Abs', attrs: {} }, [x])
+const root = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Sqrt', attrs: {} }, [x])
+const asIs = (_: DeviceCall, x: DeviceLane) => x
 
-/** onnxruntime's name for RMS normalisation, which fused exports declare in the default domain. */
-export const SimplifiedLayerNormalization: DeviceRule = (call) => {
-  const epsilon = floatAttribute(call.node, 'epsilon', 1e-5)
-  return normalization(call, [input(call, 1)], (x, vectors) =>
-    call.emit.emit({ op: 'RMSNorm', attrs: { epsilon } }, [x, ...vectors]),
-  )
-}
+export const ReduceL1 = sumOf(absolute, asIs)
+export const ReduceL2 = sumOf(square, root)
+export const ReduceSumSquare = sumOf(square, asIs)

@@ -1,6 +1,6 @@
 /** What a normalisation rule is: a function named as the ONNX op, from one node with a device input to dialect ops. */
-import { GraphError, type Node } from '../ir'
-import { broadcastDims, integers, type NdArray } from '../host/array'
+import { GraphError, type Attribute, type Node } from '../ir'
+import { broadcastDims, int64s, integers, type NdArray } from '../host/array'
 import type { HostCall } from '../host/op'
 import type { Emitter } from './emitter'
 import { HostLane, type DeviceLane, type Lane } from './lanes'
@@ -12,9 +12,18 @@ export interface DeviceCall {
   readonly inputs: readonly (Lane | null)[]
   readonly emit: Emitter
   readonly simulate_rounding: boolean
+  /**
+   * The result of an op of the host interpreter (operator set HOST_OPSET) on host values, computed again for each batch where one
+   * of them is: for rules that prepare masks and tables.
+   */
+  readonly host: (op_type: string, inputs: readonly HostLane[], attributes?: Readonly<Record<string, Attribute>>) => HostLane
 }
 
-export type DeviceRule = (call: DeviceCall) => readonly Lane[]
+/** Operator set of the ops that rules run on the host. */
+export const HOST_OPSET = 18
+
+/** Its results, in the order of the node's outputs; null for one that nothing reads. */
+export type DeviceRule = (call: DeviceCall) => readonly (Lane | null)[]
 
 /** A required input. @throws GraphError when absent */
 export function input(call: DeviceCall, i: number): Lane {
@@ -31,6 +40,16 @@ export function deviceInput(call: DeviceCall, i: number): DeviceLane {
 export function hostInput(call: DeviceCall, i: number): HostLane {
   const lane = input(call, i)
   return lane.kind === 'host' ? lane : fail(`input ${i} has to be a constant`)
+}
+
+/** An optional input that has to be known for the key or the batch; undefined where it is absent. */
+export function optionalHost(call: DeviceCall, i: number): HostLane | undefined {
+  return call.inputs[i] ? hostInput(call, i) : undefined
+}
+
+/** An optional input that has to be a computed value; undefined where it is absent. */
+export function optionalDevice(call: DeviceCall, i: number): DeviceLane | undefined {
+  return call.inputs[i] ? deviceInput(call, i) : undefined
 }
 
 /** Indices, axes or dimensions given as input `i`. */
@@ -72,6 +91,11 @@ export function withoutRepeats(call: DeviceCall, lane: Lane, other: Lane): Lane 
   return call.emit.derive(lane, 'without repeats', (from) =>
     HostLane.of(from.name, { dtype, dims: [1, ...dims.slice(1)], data: data.subarray(0, size) }, { isStatic: from.isStatic }),
   )
+}
+
+/** A host value under another shape. */
+export function reshaped(call: DeviceCall, lane: HostLane, dims: readonly number[]): HostLane {
+  return call.host('Reshape', [lane, HostLane.of('dims', int64s(dims))])
 }
 
 /** Dimensions of an element-wise result. */

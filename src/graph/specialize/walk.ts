@@ -3,7 +3,7 @@
  * on the spot, what depends on a fed mask is evaluated for a sample and recorded, what depends on the embeddings goes through
  * its normalisation rule. Branches of an If with a constant condition are walked in place.
  */
-import { elementCount, GraphError, type Graph, type Node, type Tensor } from '../ir'
+import { elementCount, GraphError, type Attribute, type Graph, type Node, type Tensor } from '../ir'
 import { fromNumbers, ndDType, type NdArray } from '../host/array'
 import { atNode, graphAttribute, intAttribute, opKey } from '../host/attributes'
 import { transposePerm, transpose } from '../host/movement'
@@ -11,6 +11,7 @@ import { elementType, shapeSlice } from '../host/shape'
 import { evaluateNode } from '../host/table'
 import type { DerivedCache, Emitter } from '../normalize/emitter'
 import { HostLane, type Lane, type Taint } from '../normalize/lanes'
+import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
 
 /** Ops that only look at their input's shape, which is always known. */
@@ -84,7 +85,7 @@ export class Walk {
     return lane
   }
 
-  private node(node: Node, scope: Scope, depth: number): readonly Lane[] {
+  private node(node: Node, scope: Scope, depth: number): readonly (Lane | null)[] {
     if (opKey(node) === 'If') return this.branch(node, scope, depth)
     const inputs = node.inputs.map((name) => (name === '' ? null : scope.get(name)))
     const opset = this.options.opsets.get(node.domain)
@@ -98,7 +99,35 @@ export class Walk {
     if (!rule) throw new GraphError('this op is not supported on values that depend on the embeddings')
     const { emit, simulate_rounding } = this.options
     emit.at(node.name || (node.outputs[0] ?? ''), node.outputs[0] ?? node.name)
-    return rule({ node, opset, inputs, emit, simulate_rounding })
+    return rule({
+      node,
+      opset,
+      inputs,
+      emit,
+      simulate_rounding,
+      host: (op_type, operands, attributes) => this.prepared(node, op_type, operands, attributes),
+    })
+  }
+
+  /** An op that a rule wants done on the host, as if the graph had that node in front of `node`. */
+  private prepared(
+    node: Node,
+    op_type: string,
+    operands: readonly HostLane[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): HostLane {
+    const before: Node = {
+      op_type,
+      domain: '',
+      name: node.name,
+      inputs: operands.map((lane) => lane.name),
+      outputs: [`${node.outputs[0] ?? node.name}~${op_type}`],
+      attributes: new Map(Object.entries(attributes)),
+    }
+    // Not taken to depend on the file alone: the cache of such values goes by node, and this one is new for every key.
+    const [result] = this.host(before, HOST_OPSET, operands, false)
+    if (!result) throw new GraphError(`${op_type} gave nothing`)
+    return result
   }
 
   /** Takes the branch that a constant condition chooses. */
@@ -121,10 +150,10 @@ export class Walk {
     return HostLane.of(node.outputs[0] ?? '', array, { isStatic: lane.kind === 'host' && lane.isStatic })
   }
 
-  private host(node: Node, opset: number, inputs: readonly (HostLane | null)[]): readonly HostLane[] {
+  private host(node: Node, opset: number, inputs: readonly (HostLane | null)[], mayBeStatic = true): readonly HostLane[] {
     const alias = aliased(node, inputs)
     if (alias) return [alias]
-    const isStatic = inputs.every((lane) => lane === null || lane.isStatic)
+    const isStatic = mayBeStatic && inputs.every((lane) => lane === null || lane.isStatic)
     const { nodes } = this.options.cache
     const known = isStatic ? nodes.get(node) : undefined
     if (known) return known

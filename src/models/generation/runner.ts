@@ -4,6 +4,8 @@
  */
 import { AutoModelForCausalLM, AutoModelForSeq2SeqLM, type PreTrainedModel } from '@huggingface/transformers'
 import { bakePrompt } from '../../graph/bake'
+import { outsource } from '../../graph/outsource'
+import { blobOf, DeferredBytes, joinedSource, wholeOf, type ByteSlice } from '../../graph/source'
 import type { ModelCache } from '../cache'
 import type { LoadedModel, ModelPart } from '../load'
 import { ModelError } from '../model-error'
@@ -60,13 +62,18 @@ export async function openRunner(
       'Use the model it was made for.',
     )
   }
-  const files = new Map<string, Blob>([...model.files].map(([path, bytes]) => [path, new Blob([bytes])]))
+  const files = new Map<string, Blob>([...model.files].map(([path, bytes]) => [path, blobOf([bytes])]))
   const ids = { encoder: [] as readonly number[], decoder: [] as readonly number[] }
+  // Weights go to onnxruntime from where they lie, one by one: of the files transformers.js gets all but the weights.
+  const weights = new Map<string, ByteSlice>()
   for (const part of model.parts) {
     const half = part.role === 'encoder' ? 'encoder' : 'decoder'
     const baked = bakePart(part, prompt, half)
     if (baked) ids[half] = baked.ids
-    files.set(part.path, new Blob(baked?.chunks ?? [part.onnx]))
+    const { onnx, external } = outsource(baked ? joinedSource(baked.chunks) : part.onnx, `promptlathe.${part.role}`)
+    files.set(part.path, blobOf([onnx]))
+    for (const [path, slice] of external) weights.set(path, slice)
+    for (const [path, source] of part.external) weights.set(path, wholeOf(source))
   }
   cache.setVirtual(SESSION_ID, files)
   try {
@@ -78,7 +85,7 @@ export async function openRunner(
       local_files_only: true,
       use_external_data_format: false,
       session_options: {
-        externalData: model.parts.flatMap(({ external }) => [...external].map(([path, data]) => ({ path, data }))),
+        externalData: [...weights].map(([path, slice]) => ({ path, data: new DeferredBytes(slice) })),
       },
       ...(model.model_file_name === null ? {} : { model_file_name: model.model_file_name }),
     })
@@ -98,8 +105,7 @@ function bakePart(part: ModelPart, prompt: GenerationPrompt | null, half: 'encod
   const { num_virtual_tokens, hidden_size } = prompt
   const { chunks, first_token_id } = bakePrompt(part.onnx, { rows, num_virtual_tokens, hidden_size })
   return {
-    // Chunks are views of the file that was read or of new bytes; neither is shared memory.
-    chunks: chunks.map((chunk) => chunk as Uint8Array<ArrayBuffer>),
+    chunks,
     ids: Array.from({ length: num_virtual_tokens }, (_, i) => first_token_id + i),
   }
 }

@@ -24,6 +24,9 @@ export const Gather: Implementation<'Gather'> = (op, inputs, k) => [
   k.gather(input(op, inputs, 0), input(op, inputs, 1), op.attrs.axis),
 ]
 
+/** Ops run in the order of the program anyway: nothing is left to do. */
+export const Barrier: Implementation<'Barrier'> = (op, inputs) => [input(op, inputs, 0)]
+
 export const GatherRows: Implementation<'GatherRows'> = (op, inputs, k) => {
   const [rows = 0, sequence = 0, hidden = 0] = input(op, inputs, 0).shape
   const positions = input(op, inputs, 1)

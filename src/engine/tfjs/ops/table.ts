@@ -68,4 +68,5 @@ export const OPS: OpTable = {
   WeightedLogSoftmax: loss.WeightedLogSoftmax,
   DynamicQuantizedMatMul: quantized.DynamicQuantizedMatMul,
   DynamicQuantizedMatMulGrad: quantized.DynamicQuantizedMatMulGrad,
+  Barrier: shape.Barrier,
 }

@@ -1,6 +1,6 @@
 /** How much memory a program's values need at once: what onnxruntime's arena grows to, seen from outside of it. */
-import { BYTES_PER_ELEMENT, elementCount } from '../../graph/ir'
-import type { Program } from '../../graph/program'
+import { BYTES_PER_ELEMENT, elementCount } from './ir'
+import type { Program } from './program'
 
 /**
  * Bytes of the program's values (constants aside) alive at the fullest moment, when every value is freed after its last use. The
