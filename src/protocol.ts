@@ -221,7 +221,6 @@ export interface Commands {
   }
   storage: object
   remove_model: { readonly base_model: string }
-  persist_storage: object
   reset_storage: object
 }
 
@@ -252,7 +251,6 @@ export interface Results {
   export_job: ExportedFiles
   storage: StorageReport
   remove_model: null
-  persist_storage: boolean
   reset_storage: null
 }
 

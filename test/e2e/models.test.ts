@@ -12,6 +12,8 @@ import { serveHub, type FakeHub } from './fake-hub'
 import { disclose, expectAccessible, LONG, openReady, step } from './steps'
 import { startVisit, type Visit } from './visit'
 
+/** Nothing here is trained: what takes longer than this is stuck. */
+const PATIENCE = 90_000
 const MODEL = join(ROOT, 'public', 'models', 'promptlathe', 'tiny-causal')
 const SMALL = {
   'config.json': 'config.json',
@@ -27,6 +29,7 @@ let folders: string
 beforeAll(async () => {
   visit = await startVisit()
   page = visit.page
+  page.setDefaultTimeout(40_000)
   hub = await serveHub(visit.context, {
     'fake/tiny-chat': {
       files: { ...SMALL, 'onnx/model.onnx': 'onnx/model.onnx', 'onnx/model_quantized.onnx': 'onnx/model_quantized.onnx' },
@@ -46,7 +49,7 @@ afterAll(async () => {
 const model = (): Locator => step(page, 'Model')
 const source = (name: string): Promise<void> => model().getByText(name, { exact: true }).click()
 const opened = (id: string): Promise<void> =>
-  model().getByRole('definition').filter({ hasText: id }).first().waitFor({ timeout: LONG })
+  model().getByRole('definition').filter({ hasText: id }).first().waitFor({ timeout: PATIENCE })
 const results = (): Locator => model().getByRole('list', { name: 'Models found' }).getByRole('listitem')
 
 async function search(words: string): Promise<void> {
@@ -56,7 +59,7 @@ async function search(words: string): Promise<void> {
 }
 
 describe('the hub', () => {
-  test('the catalogue is there without asking anybody, and filters', { timeout: LONG }, async () => {
+  test('the catalogue is there without asking anybody, and filters', { timeout: PATIENCE }, async () => {
     await openReady(page, visit.origin)
     await source('From the hub')
     const models = model()
@@ -75,9 +78,9 @@ describe('the hub', () => {
     await expectAccessible(page)
   })
 
-  test('a search shows what there is as text; gated ones are marked', { timeout: LONG }, async () => {
+  test('a search shows what there is as text; gated ones are marked', { timeout: PATIENCE }, async () => {
     await search('tiny')
-    await results().first().waitFor({ timeout: LONG })
+    await results().first().waitFor({ timeout: PATIENCE })
     expect(hub.asked).toHaveLength(1)
     expect(hub.asked[0]).toMatch(/^\/api\/models\?search=tiny&filter=transformers\.js&/)
     const said = await results().allInnerTexts()
@@ -88,34 +91,34 @@ describe('the hub', () => {
     await expectAccessible(page)
   })
 
-  test('what it answers instead of results is said', { timeout: LONG }, async () => {
+  test('what it answers instead of results is said', { timeout: PATIENCE }, async () => {
     hub.searchStatus = 429
     await search('llama')
-    await model().getByRole('alert').getByText('too many requests').waitFor({ timeout: LONG })
+    await model().getByRole('alert').getByText('too many requests').waitFor({ timeout: PATIENCE })
     hub.searchStatus = null
     await model().getByRole('button', { name: 'Try again' }).click()
-    await model().getByText('Nothing that transformers.js loads').waitFor({ timeout: LONG })
+    await model().getByText('Nothing that transformers.js loads').waitFor({ timeout: PATIENCE })
   })
 
-  test('gated, no ONNX, none at all: each says so by name, and what to do', { timeout: LONG }, async () => {
+  test('gated, no ONNX, none at all: each says so by name, and what to do', { timeout: PATIENCE }, async () => {
     await search('tiny')
     await results().filter({ hasText: 'tiny-gated' }).getByRole('button').click()
     const alert = model().getByRole('alert')
-    await alert.getByText(/fake\/tiny-gated.*gated/).waitFor({ timeout: LONG })
+    await alert.getByText(/fake\/tiny-gated.*gated/).waitFor({ timeout: PATIENCE })
     expect(await alert.innerText()).toMatch(/accept.*drop the folder/s)
     await results().filter({ hasText: 'tiny-torch' }).getByRole('button').click()
     await alert
       .getByText(/fake\/tiny-torch has no ONNX files in onnx\/ on the hub, only PyTorch weights/)
-      .waitFor({ timeout: LONG })
+      .waitFor({ timeout: PATIENCE })
     await model().getByLabel('Hub id').fill('fake/none')
     await model().getByRole('button', { name: 'Download and open' }).click()
-    await alert.getByText(/fake\/none was not found on the hub/).waitFor({ timeout: LONG })
+    await alert.getByText(/fake\/none was not found on the hub/).waitFor({ timeout: PATIENCE })
   })
 
-  test('its files are shown before any is fetched, one precision is chosen', { timeout: LONG }, async () => {
+  test('its files are shown before any is fetched, one precision is chosen', { timeout: PATIENCE }, async () => {
     await results().filter({ hasText: 'tiny-chat' }).getByRole('button').click()
     const files = model().getByRole('region', { name: 'Files of fake/tiny-chat' })
-    await files.waitFor({ timeout: LONG })
+    await files.waitFor({ timeout: PATIENCE })
     expect(await files.innerText()).toMatch(
       /LlamaForCausalLM.*Licence: apache-2\.0.*fp32.*15\.5 MiB.*model\.onnx.*usual choice.*q8.*4\.3 MiB/s,
     )
@@ -125,16 +128,16 @@ describe('the hub', () => {
     await expectAccessible(page)
   })
 
-  test('a download is cancelled, says what it keeps, and goes on', { timeout: LONG }, async () => {
+  test('a download is cancelled, says what it keeps, and goes on', { timeout: PATIENCE }, async () => {
     hub.hanging.add('onnx/model_quantized.onnx')
     await model().getByRole('button', { name: 'Download and open (q8)' }).click()
-    await model().getByText('Downloading tokenizer.json').waitFor({ timeout: LONG })
+    await model().getByText('Downloading tokenizer.json').waitFor({ timeout: PATIENCE })
     await expect
-      .poll(() => hub.asked.filter((path) => path.endsWith('onnx/model_quantized.onnx')).length, { timeout: LONG })
+      .poll(() => hub.asked.filter((path) => path.endsWith('onnx/model_quantized.onnx')).length, { timeout: PATIENCE })
       .toBeGreaterThan(0)
     await model().getByRole('button', { name: 'Cancel', exact: true }).click()
     const alert = model().getByRole('alert')
-    await alert.getByText('Opening the model was cancelled.').waitFor({ timeout: LONG })
+    await alert.getByText('Opening the model was cancelled.').waitFor({ timeout: PATIENCE })
     expect(await alert.innerText()).toMatch(/\d files that had arrived whole \(.*\) are kept/)
     hub.hanging.clear()
     hub.asked.length = 0
@@ -144,7 +147,7 @@ describe('the hub', () => {
     expect(await model().getByText(/^q8, /).count()).toBe(1)
   })
 
-  test('with downloads off nothing is asked', { timeout: LONG }, async () => {
+  test('with downloads off nothing is asked', { timeout: PATIENCE }, async () => {
     await disclose(model(), 'Device and model file')
     await model().getByLabel('Allow downloads').uncheck()
     await disclose(model(), 'Search the hub for others')
@@ -155,7 +158,7 @@ describe('the hub', () => {
     await model()
       .getByRole('alert')
       .getByText(/downloads are off/)
-      .waitFor({ timeout: LONG })
+      .waitFor({ timeout: PATIENCE })
     expect(hub.asked).toEqual([])
     await model().getByLabel('Allow downloads').check()
   })
@@ -171,18 +174,18 @@ describe('a folder', () => {
   }
   const choose = (path: string): Promise<void> => model().locator('input[webkitdirectory]').setInputFiles(path)
 
-  test('without a tokenizer: the missing file is named, and the model before stays', { timeout: LONG }, async () => {
+  test('without a tokenizer: the missing file is named, and the model before stays', { timeout: PATIENCE }, async () => {
     await source('Your files')
     await choose(folder('bare', { 'config.json': 'config.json', 'onnx/model.onnx': 'onnx/model.onnx' }))
     const alert = model().getByRole('alert')
-    await alert.getByText('bare has no tokenizer.json and no tokenizer_config.json in the folder').waitFor({ timeout: LONG })
+    await alert.getByText('bare has no tokenizer.json and no tokenizer_config.json in the folder').waitFor({ timeout: PATIENCE })
     expect(await alert.innerText()).toContain('fake/tiny-chat')
     await choose(folder('only', { 'some.onnx': 'onnx/model_quantized.onnx' }))
-    await alert.getByText('only has some.onnx, but no config.json').waitFor({ timeout: LONG })
+    await alert.getByText('only has some.onnx, but no config.json').waitFor({ timeout: PATIENCE })
     await expectAccessible(page)
   })
 
-  test('nested, of an unusual name, in one precision: it opens by itself', { timeout: LONG }, async () => {
+  test('nested, of an unusual name, in one precision: it opens by itself', { timeout: PATIENCE }, async () => {
     const nested = Object.fromEntries(Object.entries(SMALL).map(([path, from]) => [`v1/My Model/${path}`, from]))
     await choose(folder('models', { ...nested, 'v1/My Model/weights/my-llama_quantized.onnx': 'onnx/model_quantized.onnx' }))
     await opened('My-Model')
@@ -194,19 +197,19 @@ describe('a folder', () => {
 describe('storage', () => {
   test(
     'each model with files, precision and use; the answer to keeping them; removed after a question',
-    { timeout: LONG },
+    { timeout: PATIENCE },
     async () => {
       const keep = step(page, 'Keep')
       await disclose(keep, /^Storage$/)
       const models = keep.getByRole('list', { name: 'Stored models' })
       const stored = models.getByRole('listitem').filter({ hasText: 'fake/tiny-chat' }).first()
-      await stored.waitFor({ timeout: LONG })
+      await stored.waitFor({ timeout: PATIENCE })
       expect(await stored.innerText()).toMatch(/complete.*q8, last used/s)
       await stored.locator('summary').click()
       expect(await stored.innerText()).toMatch(/onnx\/model_quantized\.onnx\s+q8, 4\.3 MiB/)
       expect(await models.innerText()).toMatch(/My-Model\s+this visit only/)
       await keep.getByRole('button', { name: 'Keep models' }).click()
-      await keep.getByText(/The browser said (yes|no)/).waitFor({ timeout: LONG })
+      await keep.getByText(/The browser said (yes|no)/).waitFor({ timeout: PATIENCE })
       await expectAccessible(page)
       await stored.getByRole('button', { name: 'Remove' }).click()
       await stored.getByRole('group', { name: 'Remove fake/tiny-chat?' }).getByRole('button', { name: 'Remove' }).click()

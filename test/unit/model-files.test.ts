@@ -197,7 +197,7 @@ describe('what is kept', () => {
     )
     const failed = await failure(opening)
     expect(failed).toMatchObject({ code: 'cancelled' })
-    expect(failed.hint).toContain('kept')
+    expect(failed.hint).toContain('goes on where it stopped')
     const { models } = await client.request('storage', {})
     expect(models).toMatchObject([{ id: 'org/model', lacks: 'has no ONNX files in onnx/ in this browser', last_used: null }])
     if (whole) answers.set(url, whole)
