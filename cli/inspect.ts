@@ -71,6 +71,7 @@ function failed(model: string, error: string): InspectReport {
     fused: '0/0',
     parameters: 0,
     self_test: null,
+    memory: null,
     reference: null,
     error,
   }

@@ -5,6 +5,7 @@
  * optional inputs are the empty string as on the wire, and 64-bit attribute integers are JavaScript numbers (an
  * INT64_MAX "until the end" stays larger than any dimension). It knows nothing of prompts, training or devices.
  */
+import { printable } from './printable'
 
 import type { ByteSlice } from './source'
 
@@ -105,9 +106,15 @@ export interface OnnxModel {
   readonly functions?: readonly LocalFunction[]
 }
 
-/** A file that can't be read, or a graph that can't be tuned. The message names the place (node, tensor, byte offset). */
+/**
+ * A file that can't be read, or a graph that can't be tuned. The message names the place (node, tensor, byte offset); what names of the file
+ * are in it is made fit to be shown (printable.ts).
+ */
 export class GraphError extends Error {
   override readonly name = 'GraphError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(printable(message), options)
+  }
 }
 
 /** Bytes one element takes (a fraction for the packed 4-bit types). */

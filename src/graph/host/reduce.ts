@@ -116,6 +116,9 @@ export const CumSum: HostOp = (call) => {
 
 export const MatMul: HostOp = (call) => [matmul(input(call, 0), input(call, 1))]
 
+/** Tables of angles and the like are multiplied here, never weights: a second of work is a hostile graph. */
+const MAX_PRODUCTS = 2 ** 30
+
 /** numpy.matmul. A vector on the left is a row, on the right a column, and that axis is gone from the result. */
 export function matmul(left: NdArray, right: NdArray): NdArray {
   const a = left.dims.length === 1 ? withDims(left, [1, ...left.dims]) : left
@@ -125,6 +128,11 @@ export function matmul(left: NdArray, right: NdArray): NdArray {
   if (b.dims.at(-2) !== k) throw new GraphError(`[${left.dims.join(', ')}] times [${right.dims.join(', ')}]`)
   const [aBatch, bBatch] = [a.dims.slice(0, -2), b.dims.slice(0, -2)]
   const batch = broadcastDims(aBatch, bBatch)
+  const products = elementCount([...batch, m, k, n])
+  if (!(products <= MAX_PRODUCTS))
+    throw new GraphError(
+      `[${left.dims.join(', ')}] times [${right.dims.join(', ')}] takes ${products} products, the limit is ${MAX_PRODUCTS}`,
+    )
   const out = zeros(a.dtype, [...batch, m, n])
   const bStarts = new Array<number>(elementCount(batch))
   forEachOffset(batch, broadcastStrides(bBatch, batch), (i, offset) => (bStarts[i] = offset * k * n))

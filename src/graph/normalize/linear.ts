@@ -4,6 +4,7 @@ import { axisOf } from '../host/array'
 import { floatAttribute, intAttribute } from '../host/attributes'
 import { reduceAxes } from '../host/reduce'
 import type { DeviceLane, Lane } from './lanes'
+import { packedProduct } from './packed'
 import { asHostCall, deviceInput, fail, input, type DeviceCall, type DeviceRule } from './rule'
 
 /** A weight that is only transposed in its last two axes is multiplied as it lies in the file, with a flag. */
@@ -18,6 +19,8 @@ function factor(lane: Lane): { lane: Lane; transposed: boolean } {
 /** a b of matrices (and batches of them), their last two axes transposed first where the flags say so. */
 export function product(call: DeviceCall, a: Lane, b: Lane, transA = false, transB = false): DeviceLane {
   const [left, right] = [factor(a), factor(b)]
+  const packed = transA ? undefined : packedProduct(call, a, right.lane, transB !== right.transposed)
+  if (packed) return packed
   const attrs = { transA: transA !== left.transposed, transB: transB !== right.transposed }
   return call.emit.emit({ op: 'MatMul', attrs }, [left.lane, right.lane])
 }

@@ -16,6 +16,7 @@ import {
   type RuleCase,
 } from '../../../test/support/rule-case'
 import { FUSED_CASES } from '../../../test/support/rule-cases-fused'
+import { PACKED_CASES } from '../../../test/support/rule-cases-packed'
 import { opKey } from '../host/attributes'
 import type { Tensor } from '../ir'
 import { DEVICE_RULES } from './table'
@@ -225,7 +226,7 @@ describe('rules against onnxruntime', () => {
   })
 
   it('has a case for every op of the table', () => {
-    const tested = new Set([...CASES, ...FUSED_CASES].flatMap(({ nodes }) => nodes.map(opKey)))
+    const tested = new Set([...CASES, ...FUSED_CASES, ...PACKED_CASES].flatMap(({ nodes }) => nodes.map(opKey)))
     expect([...DEVICE_RULES.keys()].filter((key) => !tested.has(key))).toEqual([])
   })
 })

@@ -8,6 +8,7 @@ import { Einsum } from './einsum'
 import * as E from './elementwise'
 import * as L from './linear'
 import * as M from './movement'
+import * as P from './packed'
 import * as N from './norms'
 import * as Q from './quantized'
 import * as T from './rotary'
@@ -42,6 +43,8 @@ const RULES: Readonly<Record<string, DeviceRule>> = {
   Tile: M.Tile, Concat: M.Concat, Slice: M.Slice, Split: M.Split, Gather: M.Gather, Pad: M.Pad,
   // q8
   DynamicQuantizeLinear: Q.DynamicQuantizeLinear, MatMulInteger: Q.MatMulInteger,
+  // weights of a few bits
+  'com.microsoft.MatMulNBits': P.MatMulNBits, 'com.microsoft.MatMulBnb4': P.MatMulBnb4,
 }
 
 export const DEVICE_RULES: ReadonlyMap<string, DeviceRule> = new Map(Object.entries(RULES))

@@ -80,10 +80,10 @@ describe('files of a model', () => {
       id: 'a/b',
       files: 1,
       bytes: 1,
+      unfinished_bytes: 0,
       dropped: false,
       last_used: null,
       lacks: null,
-      unfinished_bytes: 0,
       parts,
     }
     expect(isStored([stored], 'a/b', 'auto')).toBe(true)
