@@ -7,6 +7,7 @@ import { cutGraphs } from '../graph/cut'
 import { checkpointToFit, type Checkpointed } from '../graph/checkpoint'
 import { peakActivationBytes } from '../graph/peak-activations'
 import type { Program } from '../graph/program'
+import { rowsWithin, sliceWeights } from './slice-weights'
 import { byteLength } from '../graph/tensor'
 import type { Device, EngineMemory } from './engine'
 import type { GradientLengths } from './frozen-model'
@@ -144,8 +145,10 @@ function measure({ cut, memory, simulate_rounding }: MemoryQuestion, shape: Step
 /** The first value or weight the device has no tensor for, as a sentence. */
 function largeTensor(program: Program, { tensor_bytes }: EngineMemory): string | null {
   if (tensor_bytes === null) return null
-  for (const [name, { dims }] of program.values) {
-    const bytes = 4 * dims.reduce((count, dim) => count * dim, 1)
+  const { values, constants } = sliceWeights(program, rowsWithin(tensor_bytes))
+  for (const [name, { dims }] of values) {
+    const constant = constants.get(name)
+    const bytes = constant ? byteLength(constant) : 4 * dims.reduce((count, dim) => count * dim, 1)
     if (bytes > tensor_bytes) {
       return `'${name}' [${dims.join(', ')}] takes ${mebibytes(bytes)}, and this device holds at most ${mebibytes(tensor_bytes)} in one tensor`
     }

@@ -33,6 +33,12 @@ function pieceOf(tensor: Tensor, dims: readonly number[], start: number, end: nu
   return piece
 }
 
+/** Rows of a weight that take at most so many bytes, as they are in the file. */
+export const rowsWithin =
+  (most_bytes: number) =>
+  ({ rows, bytes }: StoredMatrix): number =>
+    Math.floor((most_bytes * rows) / Math.max(1, bytes))
+
 /** @param mostRows rows of a weight that one product may take; what can't be taken apart stays whole */
 export function sliceWeights(program: Program, mostRows: (weight: StoredMatrix) => number): Program {
   const plans = new Map<Op, SlicePlan>()

@@ -6,8 +6,16 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
-import { EngineError, type Counters, type Engine, type EngineMemory, type Executable, type HostArray, type HostArrays } from '../engine'
-import { sliceWeights } from '../slice-weights'
+import {
+  EngineError,
+  type Counters,
+  type Engine,
+  type EngineMemory,
+  type Executable,
+  type HostArray,
+  type HostArrays,
+} from '../engine'
+import { rowsWithin, sliceWeights } from '../slice-weights'
 import { openBackend, type Backend, type BackendName } from './backend'
 import { runEmpty } from './ops/empty'
 import { OPS } from './ops/table'
@@ -44,9 +52,9 @@ export class TfjsEngine implements Engine {
   ) {
     this.#max_tensor_bytes = Math.min(max_tensor_bytes, backend.max_tensor_bytes)
     this.device = backend.name
-    const { max_tensor_bytes: tensor_bytes } = backend
-    // No API says what a GPU has.
-    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false, expands_weights: true }
+    // No API says what a GPU has. Weights of 16 bits and less stay as they are, but for a few small ones (norms, biases).
+    const tensor_bytes = this.#max_tensor_bytes
+    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false, expands_weights: false }
     this.description = backend.description
     this.#kernels = new Kernels(backend)
     this.#weights = new WeightStore(backend)
@@ -55,7 +63,7 @@ export class TfjsEngine implements Engine {
   async load(whole: Program): Promise<Executable> {
     this.#assertUsable()
     const most = this.#max_tensor_bytes
-    const program = sliceWeights(whole, ({ rows, bytes }) => Math.floor((most * rows) / Math.max(1, bytes)))
+    const program = sliceWeights(whole, rowsWithin(most))
     const planned = plan(program, most)
     const weights = new Map<string, Weight>()
     try {

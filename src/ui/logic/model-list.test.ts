@@ -78,7 +78,16 @@ describe('files of a model', () => {
 
   it('what opens without a download', () => {
     const parts = [{ path: 'onnx/model_quantized.onnx', bytes: 1, model_dtype: 'q8' }]
-    const stored: StoredModel = { id: 'a/b', files: 1, bytes: 1, dropped: false, last_used: null, lacks: null, parts }
+    const stored: StoredModel = {
+      id: 'a/b',
+      files: 1,
+      bytes: 1,
+      unfinished_bytes: 0,
+      dropped: false,
+      last_used: null,
+      lacks: null,
+      parts,
+    }
     expect(isStored([stored], 'a/b', 'auto')).toBe(true)
     expect(isStored([stored], 'a/b', 'q8')).toBe(true)
     expect(isStored([stored], 'a/b', 'fp32')).toBe(false)

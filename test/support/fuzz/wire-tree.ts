@@ -36,18 +36,20 @@ function fieldsOf(reader: WireReader, message: string): Field[] {
     const inner = MESSAGES[message]?.[number]
     if (inner !== undefined && wireType === LENGTH) {
       fields.push({ number, wireType, message: inner, value: fieldsOf(reader.message(inner), inner) })
-    } else if (wireType === LENGTH) fields.push({ number, wireType, message: null, value: reader.bytes() })
+    } else if (wireType === LENGTH) {
+      const { source, offset, length } = reader.slice()
+      fields.push({ number, wireType, message: null, value: source.read(offset, length) })
+    }
     else if (wireType === VARINT) {
       reader.varint()
       fields.push({ number, wireType, message: null, value: (BigInt(reader.high) << 32n) | BigInt(reader.low) })
     } else {
       const size = wireType === FIXED64 ? 8 : 4
-      const start = reader.take(size)
       fields.push({
         number,
         wireType: size === 8 ? FIXED64 : FIXED32,
         message: null,
-        value: reader.file.slice(start, start + size),
+        value: reader.some(size).slice(),
       })
     }
   }
