@@ -4,9 +4,13 @@ import { basename } from 'node:path'
 
 export const isDirectory = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()
 
-/** A name transformers.js accepts as a model id. */
+/** The most characters a model id's name has, and some less. */
+const NAME_LENGTH = 90
+
+/** A name transformers.js accepts as a model id; of a long one the end. */
 export function localName(path: string): string {
-  return `local/${basename(path)
+  const name = basename(path)
     .replace(/[^\w.-]+/g, '-')
-    .replace(/\.{2,}|-{2,}/g, '-')}`
+    .replace(/\.{2,}|-{2,}/g, '-')
+  return `local/${name.slice(-NAME_LENGTH).replace(/^\W+/, '')}`
 }

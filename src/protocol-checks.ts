@@ -26,12 +26,14 @@ import type {
   Generation,
   InspectReport,
   InterruptedRun,
+  MemoryEstimate,
   ModelFiles,
   ModelSummary,
   Preview,
   Progress,
   ReceivedEvent,
   Results,
+  SelfTest,
   StorageReport,
   TuneResult,
 } from './protocol'
@@ -91,7 +93,11 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   load_model: v.object({ base_model: text, model_dtype: text, allow_downloads: flag, ...fileName }),
   model_files: v.object({ base_model: text, allow_downloads: flag, ...fileName }),
   add_model_files: v.object({ name: text, files, loose: v.optional(flag, false) }),
-  inspect: v.object({ ...model, file: v.nullable(path), reference: v.nullable(text) }),
+  inspect: v.object({
+    ...model,
+    files: v.nullable(v.pipe(v.array(path), v.minLength(1), v.maxLength(2))),
+    reference: v.nullable(text),
+  }),
   preview: v.object({ job: v.unknown(), examples }),
   tune: v.object(job),
   resume_run: onRun,
@@ -122,6 +128,7 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
 }
 
 const deviceInfo: Schema<DeviceInfo> = v.object({ device, available: flag, description: text, is_fallback_adapter: flag })
+const selfTest: Schema<SelfTest> = v.object({ max_abs_diff: real, tolerance: real, ok: flag })
 const modelSummary: Schema<ModelSummary> = v.object({
   id: text,
   model_dtype: text,
@@ -138,6 +145,8 @@ const modelSummary: Schema<ModelSummary> = v.object({
   device_reason: text,
   embedding_std: real,
   auto_learning_rate: real,
+  self_test: selfTest,
+  ops: v.object({ supported: count, total: count }),
 })
 const modelFile = v.object({ path: text, bytes: v.nullable(count), stored: flag })
 const modelFiles: Schema<ModelFiles> = v.object({
@@ -156,13 +165,32 @@ const inspectReport: Schema<InspectReport> = v.object({
   unsupported: v.array(v.object({ op_type: text, domain: text, node: text })),
   fused: text,
   parameters: count,
-  self_test: v.nullable(v.object({ max_abs_diff: real, tolerance: real, ok: flag })),
+  self_test: v.nullable(selfTest),
+  memory: v.nullable(text),
   reference: v.nullable(v.object({ logits_max_abs_diff: real, gradient_max_rel_diff: real, ok: flag })),
   error: v.nullable(text),
 })
 const previewRow = v.object({ source: text, target: text, source_tokens: count, target_tokens: count, truncated: flag })
+const memory: Schema<MemoryEstimate> = v.object({
+  device,
+  verdict: v.picklist(['fits', 'fits_with_checkpointing', 'does_not_fit']),
+  batch_size: count,
+  positions: count,
+  weight_bytes: count,
+  activation_bytes: count,
+  plain_activation_bytes: count,
+  scoring_bytes: count,
+  segments: count,
+  host_bytes: count,
+  needed_bytes: count,
+  limit_bytes: v.nullable(count),
+  obstacle: v.nullable(text),
+  summary: text,
+  advice: v.array(text),
+})
 const preview: Schema<Preview> = v.object({
   rows: v.array(previewRow),
+  memory: v.nullable(memory),
   truncated_sources: count,
   truncated_targets: count,
   longest: count,

@@ -25,7 +25,7 @@ const commands: readonly Command[] = [
     type: 'inspect',
     request: 4,
     base_model: 'a',
-    file: null,
+    files: null,
     model_dtype: 'fp32',
     device: 'wasm',
     allow_downloads: false,

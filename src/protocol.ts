@@ -7,6 +7,7 @@
  * `result` (with the command's own payload, see Results) or one `failed`.
  */
 import type { Device } from './engine/engine'
+import type { SelfTest } from './engine/self-test'
 import type { Example } from './job/records'
 import type { ExportFormat } from './library/export-formats'
 import type { GenerationParameters } from './models/generation/parameters'
@@ -49,6 +50,10 @@ export interface ModelSummary {
   readonly embedding_std: number
   /** The learning rate "auto" stands for on this model. */
   readonly auto_learning_rate: number
+  /** How far its logits are from onnxruntime's on the untouched file, on this device. */
+  readonly self_test: SelfTest
+  /** Nodes of the graph that is trained through, and those that can be computed here (all, or it would not be open). */
+  readonly ops: { readonly supported: number; readonly total: number }
 }
 
 /** One line of `npm run inspect`. */
@@ -60,7 +65,9 @@ export interface InspectReport {
   /** How many composites were recognised of the ops that could be, "x/y" device ops after/before fusing. */
   readonly fused: string
   readonly parameters: number
-  readonly self_test: { readonly max_abs_diff: number; readonly tolerance: number; readonly ok: boolean } | null
+  readonly self_test: SelfTest | null
+  /** What a training step of 4 rows of 64 tokens needs, as a sentence; null where that is not known. */
+  readonly memory: string | null
   readonly reference: {
     readonly logits_max_abs_diff: number
     readonly gradient_max_rel_diff: number
@@ -71,6 +78,8 @@ export interface InspectReport {
 }
 
 export type { ExportFormat } from './library/export-formats'
+export type { MemoryEstimate } from './engine/memory'
+export type { SelfTest } from './engine/self-test'
 export type { Preview } from './tuning/preview'
 export type { GenerationParameters } from './models/generation/parameters'
 export type { GenerationResult as Generation } from './models/generation/result'
@@ -163,12 +172,12 @@ export interface Commands {
    */
   add_model_files: { readonly name: string; readonly files: readonly FileEntry[]; readonly loose?: boolean }
   /**
-   * Reads, checks and self-tests a model. `file`: one ONNX file of it by path (then no config.json or tokenizer is needed), or null for
-   * the file that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
+   * Reads, checks and self-tests a model. `files`: one ONNX file of it by path, or an encoder's and its decoder's (then no config.json or
+   * tokenizer is needed), or null for those that model_dtype picks. `reference`: the text of a torch reference (test/fixtures/onnx/*.reference.json), or null.
    */
   inspect: {
     readonly base_model: string
-    readonly file: string | null
+    readonly files: readonly string[] | null
     readonly model_dtype: string
     readonly device: string
     readonly allow_downloads: boolean

@@ -31,8 +31,21 @@ export interface Executable {
   dispose(): Promise<void>
 }
 
+/** What a device has, as far as it says. */
+export interface EngineMemory {
+  /** Most bytes it can hold altogether; null where nobody says. */
+  readonly total_bytes: number | null
+  /** Most bytes of one tensor; null for no limit of its own. */
+  readonly tensor_bytes: number | null
+  /** Every loaded program holds weights of its own. Otherwise all share one copy. */
+  readonly copies_weights: boolean
+  /** Weights become four-byte numbers, whatever the file has. Otherwise they stay as they are. */
+  readonly expands_weights: boolean
+}
+
 export interface Engine {
   readonly device: Device
+  readonly memory: EngineMemory
   /** One line for people: adapter or thread count, and what it falls back to. */
   readonly description: string
   load(program: Program): Promise<Executable>

@@ -7,6 +7,7 @@
  * the encoder's states, L label slots a row. All arrays row-major.
  */
 import type { Counters, Device } from './engine'
+import type { MemoryEstimate, StepShape } from './memory'
 
 /** Which of a model's token embeddings. */
 export type Stack = 'encoder' | 'decoder'
@@ -80,6 +81,8 @@ export interface FrozenModel {
   readonly max_positions: number | null
   /** Whether activations are rounded to 8 bits with one scale for a whole batch: then rows of a batch, and its padding, touch each other. */
   readonly rounds_activations: boolean
+  /** Whether every shape of batch costs a copy of large weights: then one shape for all is best. */
+  readonly single_shape: boolean
   /** Standard deviation of the embedding table's entries (an encoder-decoder's: of the encoder's). */
   readonly embedding_std: number
   /** Rows of a stack's embedding table as the graph looks them up (before any scaling inside the model). [ids.length, H]. */
@@ -89,6 +92,11 @@ export interface FrozenModel {
   /** At least one of the lengths is above 0. */
   lossAndGradient(batch: TokenBatch, lengths: GradientLengths): Promise<LossAndGradient>
   score(batch: TokenBatch): Promise<Scores>
+  /**
+   * What a training step of this shape needs, and whether the device has it; runs nothing. null: a model that does not know.
+   * @throws EngineError, GraphError for a shape the model can't have
+   */
+  memory(shape: StepShape): MemoryEstimate | null
   counters(): Counters
   dispose(): Promise<void>
 }

@@ -15,13 +15,17 @@ const { cut: causalCut } = loadFixture('test/fixtures/peft/llama/onnx/model.onnx
 const [B, S, E, L] = [2, 4, 6, 3]
 const H = cut.hidden_size
 
+/** Its `load` can be wrapped. */
+type Writable = { -readonly [Key in keyof Engine]: Engine[Key] }
+
 /** An engine that counts what it loads and what is disposed of again. */
-async function countingEngine(): Promise<{ engine: Engine; loaded: number; disposed: number }> {
+async function countingEngine(): Promise<{ engine: Writable; loaded: number; disposed: number }> {
   const inner = await createTfjsEngine({ backend: 'cpu' })
   const counted = { loaded: 0, disposed: 0 }
-  const engine: Engine = {
+  const engine: Writable = {
     device: inner.device,
     description: inner.description,
+    memory: { ...inner.memory, copies_weights: true },
     load: async (program) => {
       counted.loaded += 1
       const executable = await inner.load(program)
@@ -216,6 +220,61 @@ describe('programs', () => {
     expect(counted.loaded - before).toBe(4)
     await tight.dispose()
     expect(counted.disposed).toBe(counted.loaded)
+    await counted.engine.dispose()
+  })
+
+  test('of large weights no two copies are held; where programs share them nothing is dropped', async () => {
+    const counted = await countingEngine()
+    const batch = batchWith(embeds)
+    const use = async (own: GraphModel) => {
+      await own.lossAndGradient(batch, { decoder: 2, encoder: 0 })
+      await own.score(batch)
+      await own.dispose()
+    }
+    const large = new GraphModel({ cut, engine: counted.engine, program_budget_bytes: 100_000 })
+    expect(large.single_shape).toBe(true)
+    let held = 0
+    const { load } = counted.engine
+    counted.engine.load = async (program) => {
+      held = Math.max(held, counted.loaded + 1 - counted.disposed)
+      return load(program)
+    }
+    await use(large)
+    expect(held).toBe(1)
+    held = 0
+    await use(new GraphModel({ cut, engine: counted.engine }))
+    expect(held).toBe(2)
+    held = 0
+    const shared = { ...counted.engine, memory: { ...counted.engine.memory, copies_weights: false } }
+    const sharing = new GraphModel({ cut, engine: shared, program_budget_bytes: 100_000 })
+    expect(sharing.single_shape).toBe(false)
+    await use(sharing)
+    expect(held).toBe(2)
+    await counted.engine.dispose()
+  })
+
+  test('a small activation budget computes layers again, to the same numbers', async () => {
+    const whole = await model.lossAndGradient(batchWith(embeds), { decoder: 2, encoder: 3 })
+    const tight = new GraphModel({ cut, engine, activation_budget_bytes: 1 })
+    expect(await tight.lossAndGradient(batchWith(embeds), { decoder: 2, encoder: 3 })).toEqual(whole)
+    await tight.dispose()
+  })
+
+  test('memory is estimated without loading anything', async () => {
+    const counted = await countingEngine()
+    const own = new GraphModel({ cut, engine: counted.engine })
+    const encoder = { sequence_length: E, width: null }
+    const shape = {
+      batch_size: B,
+      sequence_length: S,
+      label_length: L,
+      score_label_length: L,
+      encoder,
+      lengths: { decoder: 2, encoder: 1 },
+    }
+    expect(own.memory(shape)).toMatchObject({ verdict: 'fits', device: 'cpu', batch_size: B, positions: E })
+    expect(own.memory({ ...shape })).toBe(own.memory(shape))
+    expect(counted.loaded).toBe(0)
     await counted.engine.dispose()
   })
 })

@@ -2,15 +2,16 @@
  * FrozenModel over a cut ONNX graph and an engine: makes one program per kind of work and batch shape (training, scoring, encoding),
  * keeps the recently used ones loaded, and feeds them. It is the only place where graph meets engine; it knows nothing of prompts.
  */
-import { ENCODER_STATES, roundsActivations, type CutModel } from '../graph/cut'
+import { cutGraphs, ENCODER_STATES, roundsActivations, type CutModel } from '../graph/cut'
 import { readEmbeddingRows, type Embedding } from '../graph/embedding'
-import { fuse } from '../graph/fuse'
-import { scoreProgram, trainingProgram } from '../graph/objective'
+import { checkpointToFit } from '../graph/checkpoint'
 import type { Program } from '../graph/program'
-import { specialize, specializeSeq2Seq, type HostPlan, type Specialized } from '../graph/specialize'
+import type { HostPlan, Specialized } from '../graph/specialize'
 import { elementCount } from '../graph/ir'
 import { byteLength } from '../graph/tensor'
 import { EngineError, type Counters, type Device, type Engine, type Executable, type HostArray, type HostArrays } from './engine'
+import { estimateMemory, fittedTraining, weightBytes, type MemoryEstimate, type StepShape } from './memory'
+import { encoderProgram, forwardProgram, scoringOf, trainingOf, type BatchShape } from './programs'
 import type { EncoderEmbeds, FrozenModel, GradientLengths, LossAndGradient, Scores, Stack, TokenBatch } from './frozen-model'
 
 export interface GraphModelOptions {
@@ -23,21 +24,19 @@ export interface GraphModelOptions {
    * Default true.
    */
   readonly simulate_rounding?: boolean
-  /** Bytes of loaded programs (each engine session may hold its own weights) above which the least recently used is dropped. Default 1 GiB. */
+  /**
+   * Where programs hold weights of their own: bytes of them above which the least recently used is dropped. Default 512 MiB. Of a model whose weights
+   * take more than a third of it, one program is loaded at a time.
+   */
   readonly program_budget_bytes?: number
+  /** Bytes of activations above which layers are computed again (gradient checkpointing). Default: what the engine's device has room for. */
+  readonly activation_budget_bytes?: number
 }
 
 interface Loaded {
   readonly executable: Executable
   readonly host: HostPlan
   readonly bytes: number
-}
-
-/** Bytes of a program's constants, which a session may copy: what the budget counts. */
-function programBytes(program: Program): number {
-  let bytes = 0
-  for (const tensor of program.constants.values()) bytes += byteLength(tensor)
-  return bytes
 }
 
 export class GraphModel implements FrozenModel {
@@ -47,6 +46,7 @@ export class GraphModel implements FrozenModel {
   readonly vocab_size: number
   readonly max_positions: number | null
   readonly rounds_activations: boolean
+  readonly single_shape: boolean
   readonly embedding_std: number
   /** Insertion order is use order: the first is the least recently used. */
   private readonly loaded = new Map<string, Loaded>()
@@ -55,6 +55,8 @@ export class GraphModel implements FrozenModel {
   private readonly engine: Engine
   private readonly simulateRounding: boolean
   private readonly budget: number
+  private readonly activationBudget: number | null
+  private readonly estimates = new Map<string, MemoryEstimate>()
 
   constructor(options: GraphModelOptions) {
     this.cut = options.cut
@@ -68,7 +70,9 @@ export class GraphModel implements FrozenModel {
     this.embedding_std = embeddingStd((options.cut.kind === 'causal-lm' ? options.cut : options.cut.encoder).embedding)
     this.simulateRounding = options.simulate_rounding ?? true
     this.rounds_activations = this.simulateRounding && roundsActivations(options.cut)
-    this.budget = options.program_budget_bytes ?? 2 ** 30
+    this.budget = options.program_budget_bytes ?? 512 * 2 ** 20
+    this.activationBudget = options.activation_budget_bytes ?? null
+    this.single_shape = options.engine.memory.copies_weights && this.alone(fileBytes(options.cut))
   }
 
   embed(ids: ArrayLike<number>, stack: Stack): Float32Array {
@@ -80,23 +84,19 @@ export class GraphModel implements FrozenModel {
     const { cut } = this
     if (cut.kind === 'causal-lm') throw new EngineError('a causal model has no encoder')
     const { sequence_length, attention_mask, inputs_embeds } = input
-    const loaded = await this.prepare(`encode ${batch_size}x${sequence_length}`, () => {
-      const { program, host } = specialize(cut.encoder, { batch_size, sequence_length, mask: 'fed', ...this.rounding })
-      return { program: fuse(program), host }
-    })
+    const loaded = await this.prepare(`encode ${batch_size}x${sequence_length}`, () =>
+      encoderProgram(cut, batch_size, sequence_length, this.simulateRounding),
+    )
     const feeds = new Map<string, HostArray>([['encoder_inputs_embeds', inputs_embeds], ...loaded.host.run({ attention_mask })])
     return floats(await loaded.executable.run(feeds), ENCODER_STATES)
   }
 
   async lossAndGradient(batch: TokenBatch, lengths: GradientLengths): Promise<LossAndGradient> {
-    const { label_length } = batch
     const { decoder, encoder } = lengths
-    const outputs = await this.run(`train ${decoder},${encoder}`, batch, { label_weights: batch.label_weights }, (forward) => {
-      const gradient_lengths = {
-        ...(decoder > 0 && { inputs_embeds: decoder }),
-        ...(encoder > 0 && { encoder_inputs_embeds: encoder }),
-      }
-      return trainingProgram(forward, { label_length, gradient_lengths })
+    const key = `train ${decoder},${encoder}`
+    const outputs = await this.run(key, batch, { label_weights: batch.label_weights }, (forward, shape) => {
+      const { program, host } = trainingOf(forward, shape, lengths)
+      return { program: this.fitted(program), host }
     })
     const loss = floats(outputs, 'loss')[0]
     if (loss === undefined) throw new EngineError('the training program gave an empty loss')
@@ -108,11 +108,18 @@ export class GraphModel implements FrozenModel {
   }
 
   async score(batch: TokenBatch): Promise<Scores> {
-    const { label_length } = batch
-    const outputs = await this.run('score', batch, {}, (forward) => scoreProgram(forward, { label_length }))
+    const outputs = await this.run('score', batch, {}, scoringOf)
     const greedy = outputs.get('greedy_ids')
     if (!(greedy instanceof Int32Array)) throw new EngineError('greedy_ids is not int32')
     return { log_probabilities: floats(outputs, 'log_probabilities'), greedy_ids: greedy }
+  }
+
+  memory(shape: StepShape): MemoryEstimate {
+    const key = JSON.stringify(shape)
+    const { cut, device, engine, simulateRounding: simulate_rounding } = this
+    const estimate = this.estimates.get(key) ?? estimateMemory({ cut, device, memory: engine.memory, shape, simulate_rounding })
+    this.estimates.set(key, estimate)
+    return estimate
   }
 
   counters(): Counters {
@@ -124,8 +131,9 @@ export class GraphModel implements FrozenModel {
     for (const key of [...this.loaded.keys()]) await this.drop(key)
   }
 
-  private get rounding() {
-    return { simulate_rounding: this.simulateRounding }
+  private fitted(program: Program): Program {
+    if (this.activationBudget !== null) return checkpointToFit(program, 'loss', this.activationBudget).program
+    return fittedTraining(program, this.engine.memory).program
   }
 
   /** Runs a batch through the program that `objective` makes of the forward one. */
@@ -133,30 +141,13 @@ export class GraphModel implements FrozenModel {
     what: string,
     batch: TokenBatch,
     extra: Readonly<Record<string, HostArray>>,
-    objective: (forward: Program) => Program,
+    objective: (forward: Specialized, shape: BatchShape) => Specialized,
   ): Promise<HostArrays> {
     const { executable, host } = await this.prepare(`${what} ${shapeKey(batch)}`, () => {
-      const forward = this.forward(batch)
-      return { program: objective(fuse(forward.program)), host: forward.host }
+      const shape = shapeOf(batch)
+      return objective(forwardProgram(this.cut, shape, this.simulateRounding), shape)
     })
     return executable.run(feeds(batch, host, extra))
-  }
-
-  /** The forward program for a batch's shape, up to all logits. */
-  private forward({ batch_size, sequence_length, encoder, inputs_embeds }: TokenBatch): Specialized {
-    const { cut, rounding } = this
-    if (cut.kind === 'causal-lm') {
-      if (encoder !== null) throw new EngineError('a causal model has no encoder')
-      // Right padding under a causal model: no label ever attends to padding, so the mask is all ones and folds into constants.
-      return specialize(cut, { batch_size, sequence_length, mask: 'ones', ...rounding })
-    }
-    if (encoder === null) throw new EngineError('an encoder-decoder needs what its encoder reads')
-    const encoder_length = encoder.sequence_length
-    if (encoder.kind === 'embeds') return specializeSeq2Seq(cut, { batch_size, sequence_length, encoder_length, ...rounding })
-    const width = encoder.hidden_states.length / (batch_size * encoder_length)
-    if (!Number.isInteger(width) || inputs_embeds.length === 0) throw new EngineError('encoder states of no whole width')
-    const states = { sequence_length: encoder_length, width }
-    return specialize(cut.decoder, { batch_size, sequence_length, mask: 'fed', encoder: states, ...rounding })
   }
 
   private async prepare(key: string, make: () => Specialized): Promise<Loaded> {
@@ -167,8 +158,11 @@ export class GraphModel implements FrozenModel {
       return known
     }
     const { program, host } = make()
-    const bytes = programBytes(program)
-    while (this.loadedBytes + bytes > this.budget) {
+    const { memory } = this.engine
+    const bytes = memory.copies_weights ? weightBytes(program, memory) : 0
+    // A second copy of large weights would be gone before it is used again.
+    const room = this.alone(bytes) ? bytes : this.budget
+    while (this.loadedBytes + bytes > room) {
       const oldest = this.loaded.keys().next().value
       if (oldest === undefined) break
       await this.drop(oldest)
@@ -179,6 +173,11 @@ export class GraphModel implements FrozenModel {
     return loaded
   }
 
+  /** Is a program with so many bytes of weights of its own to be the only one loaded? */
+  private alone(bytes: number): boolean {
+    return 3 * bytes > this.budget
+  }
+
   private async drop(key: string): Promise<void> {
     const entry = this.loaded.get(key)
     if (entry === undefined) return
@@ -186,6 +185,12 @@ export class GraphModel implements FrozenModel {
     this.loadedBytes -= entry.bytes
     await entry.executable.dispose()
   }
+}
+
+/** Bytes of the weights that a model's graphs read. */
+function fileBytes(cut: CutModel): number {
+  const tensors = new Set(cutGraphs(cut).flatMap(({ graph }) => [...graph.initializers.values()]))
+  return [...tensors].reduce((total, tensor) => total + byteLength(tensor), 0)
 }
 
 /** Rows looked at for the table's standard deviation: enough for three digits, and never a second copy of a large table. */
@@ -210,6 +215,17 @@ function embeddingStd(embedding: Embedding): number {
   }
   const mean = sum / values.length
   return Math.sqrt(Math.max(0, squares / values.length - mean * mean))
+}
+
+/** @throws EngineError for encoder states that are no rows of some width */
+function shapeOf({ batch_size, sequence_length, label_length, encoder, inputs_embeds }: TokenBatch): BatchShape {
+  const shape = { batch_size, sequence_length, label_length }
+  if (encoder === null) return { ...shape, encoder }
+  const length = encoder.sequence_length
+  if (encoder.kind === 'embeds') return { ...shape, encoder: { sequence_length: length, width: null } }
+  const width = encoder.hidden_states.length / (batch_size * length)
+  if (!Number.isInteger(width) || inputs_embeds.length === 0) throw new EngineError('encoder states of no whole width')
+  return { ...shape, encoder: { sequence_length: length, width } }
 }
 
 function shapeKey({ batch_size, sequence_length, label_length, encoder }: TokenBatch): string {

@@ -27,10 +27,15 @@ export function checkpointToFit(program: Program, turn: string, budget_bytes: nu
   let best: Checkpointed = { program, segments: 1, peak_bytes: peakActivationBytes(program) }
   if (best.peak_bytes <= budget_bytes) return best
   const forward = new ForwardHalf(program, turn)
+  let tried = ''
   for (let segments = 2; segments <= forward.places.length + 1; segments++) {
-    const made = checkpoint(program, turn, segments)
+    const cuts = forward.split(segments)
+    // The places may allow no further balance.
+    if (cuts.join() === tried) continue
+    tried = cuts.join()
+    const made = new Recomputation(forward, cuts).program()
     const peak_bytes = peakActivationBytes(made)
-    if (peak_bytes < best.peak_bytes) best = { program: made, segments, peak_bytes }
+    if (peak_bytes < best.peak_bytes) best = { program: made, segments: cuts.length + 1, peak_bytes }
     if (peak_bytes <= budget_bytes) break
   }
   return best
@@ -53,6 +58,8 @@ class ForwardHalf {
   readonly end: number
   /** Cuts where less passes than before and after, ascending. */
   readonly places: readonly number[]
+  /** Bytes each forward op makes that the backward half reads. */
+  private readonly kept: readonly number[]
   /** Forward values: the op that makes each, and the last forward op that reads it. */
   readonly made = new Map<string, number>()
   readonly lastRead = new Map<string, number>()
@@ -69,11 +76,12 @@ class ForwardHalf {
       for (const name of op.outputs) this.made.set(name, i)
     })
     this.places = this.narrowPlaces()
+    this.kept = this.readByBackward()
   }
 
   /** At most `segments - 1` cuts that leave segments with about as much in each that the backward half reads. */
   split(segments: number): number[] {
-    const kept = this.readByBackward()
+    const { kept } = this
     const total = kept.reduce((sum, bytes) => sum + bytes, 0)
     let [low, high] = [0, total]
     let found = this.cutsBelow(high, kept)
@@ -103,7 +111,6 @@ class ForwardHalf {
     return cuts
   }
 
-  /** Bytes each forward op makes that the backward half reads, by op. */
   private readByBackward(): number[] {
     const bytes = new Array<number>(this.end).fill(0)
     const read = new Set(this.program.ops.slice(this.end).flatMap((op) => op.inputs))

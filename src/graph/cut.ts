@@ -7,6 +7,7 @@
 import { findEmbeddings, type Embedding } from './embedding'
 import { intAttribute, opKey } from './host/attributes'
 import { inlineMerged } from './inline'
+import { inlineFunctions } from './inline-functions'
 import { elementCount, GraphError, type Graph, type Node, type OnnxModel, type Tensor } from './ir'
 import { inputRefusal } from './specialize/inputs'
 import { consumedNames, pruneTo } from './specialize/prune'
@@ -119,7 +120,7 @@ export function cutSeq2Seq(encoderModel: OnnxModel, decoderModel: OnnxModel): Cu
 
 /** One part of a model by itself. @throws GraphError as cutModel */
 export function cutGraphOf(model: OnnxModel, role: CutRole): CutGraph {
-  const flat = inlineMerged(model)
+  const flat = inlineMerged(inlineFunctions(model))
   refuseForeign(flat.graph, role)
   const output = OUTPUTS[role]
   const whole = pruneTo(flat.graph, output)

@@ -24,6 +24,7 @@ export function inlineMerged(model: OnnxModel): OnnxModel {
     ...graph.initializers.keys(),
     ...graph.nodes.flatMap((node) => node.outputs),
   ])
+  const numbered = new Map<string, number>()
   const initializers = new Map(graph.initializers)
   const nodes: Node[] = []
   for (const node of graph.nodes) {
@@ -33,15 +34,23 @@ export function inlineMerged(model: OnnxModel): OnnxModel {
       nodes.push(node)
       continue
     }
-    const branch = renamed(graphAttribute(node, 'else_branch'), node, taken)
+    const branch = renamed(graphAttribute(node, 'else_branch'), node, taken, numbered)
     nodes.push(...branch.nodes)
     for (const [name, tensor] of branch.initializers) initializers.set(name, tensor)
   }
   return { ...model, graph: { ...graph, nodes, initializers, inputs: graph.inputs.filter((input) => input.name !== SWITCH) } }
 }
 
-/** The branch's nodes and constants under names that fit the outer graph; its outputs get the names of the If's. */
-function renamed(branch: Graph, node: Node, taken: Set<string>): Pick<Graph, 'nodes' | 'initializers'> {
+/**
+ * The branch's nodes and constants under names that fit the outer graph; its outputs get the names of the If's.
+ * @param numbered the last number given to each name that was taken
+ */
+function renamed(
+  branch: Graph,
+  node: Node,
+  taken: Set<string>,
+  numbered: Map<string, number>,
+): Pick<Graph, 'nodes' | 'initializers'> {
   if (branch.outputs.length !== node.outputs.length) {
     throw new GraphError(`If '${node.name}': ${node.outputs.length} outputs, but its else branch has ${branch.outputs.length}`)
   }
@@ -66,7 +75,9 @@ function renamed(branch: Graph, node: Node, taken: Set<string>): Pick<Graph, 'no
   for (const name of own) {
     if (name === '' || names.has(name)) continue
     let free = name
-    for (let n = 2; taken.has(free); n++) free = `${name}_${n}`
+    let n = numbered.get(name) ?? 1
+    while (taken.has(free)) free = `${name}_${++n}`
+    numbered.set(name, n)
     taken.add(free)
     if (free !== name) names.set(name, free)
   }
@@ -76,7 +87,8 @@ function renamed(branch: Graph, node: Node, taken: Set<string>): Pick<Graph, 'no
   }
 }
 
-function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
+/** The node with other names for values, those its branches read from outside included. */
+export function renameNode(node: Node, names: ReadonlyMap<string, string>): Node {
   const rename = (name: string) => names.get(name) ?? name
   const attributes = [...node.attributes].map(([key, value]) => {
     return [key, value.type === 'graph' ? { ...value, value: renameCaptured(value.value, names) } : value] as const

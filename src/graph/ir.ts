@@ -5,6 +5,7 @@
  * optional inputs are the empty string as on the wire, and 64-bit attribute integers are JavaScript numbers (an
  * INT64_MAX "until the end" stays larger than any dimension). It knows nothing of prompts, training or devices.
  */
+import { printable } from './printable'
 
 import type { ByteSlice } from './source'
 
@@ -58,6 +59,24 @@ export interface Node {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly attributes: ReadonlyMap<string, Attribute>
+  /** Which of several functions of one name is called; absent outside calls. */
+  readonly overload?: string
+  /** In a function's body: attributes whose values are those the function is called with, by the name they have there. */
+  readonly references?: ReadonlyMap<string, string>
+}
+
+/** A function of the file itself, which nodes of its domain and name call (FunctionProto). It is inlined before anything else. */
+export interface LocalFunction {
+  readonly domain: string
+  readonly name: string
+  readonly overload: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly nodes: readonly Node[]
+  /** Values of attributes that a call leaves out. */
+  readonly defaults: ReadonlyMap<string, Attribute>
+  /** Operator set version by domain, for its own nodes. */
+  readonly opsets: ReadonlyMap<string, number>
 }
 
 /** A graph input or output; a symbolic dimension is its name, an unknown one is null. */
@@ -83,11 +102,19 @@ export interface OnnxModel {
   /** Operator set version by domain. */
   readonly opsets: ReadonlyMap<string, number>
   readonly graph: Graph
+  /** Absent where there are none. */
+  readonly functions?: readonly LocalFunction[]
 }
 
-/** A file that can't be read, or a graph that can't be tuned. The message names the place (node, tensor, byte offset). */
+/**
+ * A file that can't be read, or a graph that can't be tuned. The message names the place (node, tensor, byte offset); what names of the file
+ * are in it is made fit to be shown (printable.ts).
+ */
 export class GraphError extends Error {
   override readonly name = 'GraphError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(printable(message), options)
+  }
 }
 
 /** Bytes one element takes (a fraction for the packed 4-bit types). */

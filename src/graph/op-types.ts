@@ -3,6 +3,7 @@
  * dialect. It checks that the inputs fit, so a wrong rewrite fails where it is made and not in an engine.
  */
 import { elementCount, GraphError } from './ir'
+import { checkPacked, weightDims } from './packed'
 import type { Op, ValueType } from './program'
 
 /** Omit, over each member of a union by itself. */
@@ -121,6 +122,14 @@ function inferTypes(op: OpDraft, inputs: readonly ValueType[], fail: (why: strin
       const transA = op.op === 'MatMul' && op.attrs.transA
       const transB = op.op === 'MatMul' ? op.attrs.transB : op.op === 'DynamicQuantizedMatMulGrad'
       return [float(matMulDims(dims(0), dims(1), transA, transB) ?? fail("the shapes don't multiply"))]
+    }
+    case 'PackedMatMul':
+    case 'PackedMatMulGrad': {
+      const [k, n] = weightDims(op.attrs)
+      const [from, to] = op.op === 'PackedMatMul' ? [k, n] : [n, k]
+      need(dims(0).length >= 2 && dim(0, -1) === from, `the weight is [${k}, ${n}]`)
+      checkPacked(op.attrs, elementCount(dims(1)), elementCount(dims(2)), inputs.length > 3 ? elementCount(dims(3)) : null)
+      return [float([...dims(0).slice(0, -1), to])]
     }
     case 'Softmax':
     case 'LogSoftmax':

@@ -10,6 +10,7 @@
  * It is not an ONNX graph (that is ir.ts) and it knows nothing of batches, prompts or optimizers.
  */
 import type { Tensor } from './ir'
+import type { PackedFormat } from './packed'
 
 /** Device values are float32, apart from indices (int32) and conditions (bool); constants may also be quantised bytes. */
 export type ValueDType = 'float32' | 'int32' | 'bool' | 'int8' | 'uint8'
@@ -101,6 +102,13 @@ export type CompositeOp =
   | OpOf<'DynamicQuantizedMatMul', { readonly simulate_rounding: boolean }>
   /** (dy [...,N], w, w_scale, w_zero_point) -> dx [...,K] = dy ((w - zp) * scale)^T: straight through the rounding of x. */
   | OpOf<'DynamicQuantizedMatMulGrad'>
+  /**
+   * A linear layer whose weight stays packed (q4, q8 without rounding, bnb4): (x [...,K], codes uint8|int8, scales, zero_points?) -> x w, w the
+   * [K,N] matrix that packed.ts makes of the codes. `scales` (and `zero_points`: uint8, int8 or float32) hold one number a block, of any shape.
+   */
+  | OpOf<'PackedMatMul', PackedFormat>
+  /** (dy [...,N], codes, scales, zero_points?) -> dx [...,K] = dy w^T. */
+  | OpOf<'PackedMatMulGrad', PackedFormat>
   /** (x, after) -> x as it is, of any type; `after` is not read, but computed first: what is made of the result can't be made earlier. */
   | OpOf<'Barrier'>
 
@@ -134,6 +142,8 @@ export const COMPOSITES = [
   'WeightedLogSoftmax',
   'DynamicQuantizedMatMul',
   'DynamicQuantizedMatMulGrad',
+  'PackedMatMul',
+  'PackedMatMulGrad',
   'Barrier',
 ] as const satisfies readonly CompositeOp['op'][]
 

@@ -2,10 +2,10 @@
  * An ONNX file's bytes to its graph. No weight is copied: they are views into a file in memory, and stay in any other file unread.
  *
  * Field numbers: https://github.com/onnx/onnx/blob/v1.18.0/onnx/onnx.proto3. It checks that the file is well formed
- * (sizes, names, nesting), not that its ops make sense; what it has no use for (value_info, doc strings, metadata, local
- * functions) is passed over.
+ * (sizes, names, nesting), not that its ops make sense; what it has no use for (value_info, doc strings, metadata) is
+ * passed over.
  */
-import type { Attribute, DType, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
+import type { Attribute, DType, Graph, LocalFunction, Node, OnnxModel, Tensor, ValueInfo } from './ir'
 import { attributeTypeOf, dtypeOf } from './onnx-enums'
 import { readTensor, type ExternalData } from './read-tensor'
 import type { ByteSource } from './source'
@@ -32,6 +32,7 @@ export function readModel(file: Uint8Array | ByteSource, options: ReadOptions = 
   let producer_name = ''
   let graph: Graph | null = null
   const opsets = new Map<string, number>()
+  const functions: LocalFunction[] = []
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -52,12 +53,70 @@ export function readModel(file: Uint8Array | ByteSource, options: ReadOptions = 
         opsets.set(domain, version)
         break
       }
+      case 25:
+        functions.push(readFunction(reader.message('function', functions.length), external))
+        break
       default:
         reader.skip()
     }
   }
   if (!graph) throw reader.error('no graph: this is not an ONNX model')
-  return { ir_version, producer_name, opsets, graph }
+  if (refersOutside(graph)) throw reader.error("a node of the graph takes an attribute from a function's call")
+  const model = { ir_version, producer_name, opsets, graph }
+  return functions.length === 0 ? model : { ...model, functions }
+}
+
+/** Whether a node that is in no function takes an attribute from a call. */
+function refersOutside({ nodes }: Graph): boolean {
+  return nodes.some(
+    ({ references, attributes }) =>
+      references !== undefined || [...attributes.values()].some((value) => value.type === 'graph' && refersOutside(value.value)),
+  )
+}
+
+function readFunction(reader: WireReader, external: ExternalData): LocalFunction {
+  let [domain, name, overload] = ['', '', '']
+  const inputs: string[] = []
+  const outputs: string[] = []
+  const nodes: Node[] = []
+  const defaults = new Map<string, Attribute>()
+  const opsets = new Map<string, number>()
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        name = reader.string()
+        break
+      case 4:
+        inputs.push(reader.string())
+        break
+      case 5:
+        outputs.push(reader.string())
+        break
+      case 7:
+        nodes.push(readNode(reader.message('node', nodes.length), external))
+        break
+      case 9: {
+        const [of, version] = readOpset(reader.message('opset_import', opsets.size))
+        opsets.set(of, version)
+        break
+      }
+      case 10:
+        domain = plainDomain(reader.string())
+        break
+      case 11: {
+        const { name: key, value } = readAttribute(reader.message('attribute_proto', defaults.size), external)
+        if (value) defaults.set(key, value)
+        break
+      }
+      case 13:
+        overload = reader.string()
+        break
+      default:
+        reader.skip()
+    }
+  }
+  if (name === '') throw reader.error('a function without a name')
+  return { domain, name, overload, inputs, outputs, nodes, defaults, opsets }
 }
 
 function readOpset(reader: WireReader): [domain: string, version: number] {
@@ -118,6 +177,8 @@ function readNode(reader: WireReader, external: ExternalData): Node {
   let name = ''
   let op_type = ''
   let domain = ''
+  let overload = ''
+  const references = new Map<string, string>()
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -133,13 +194,18 @@ function readNode(reader: WireReader, external: ExternalData): Node {
         op_type = reader.string()
         break
       case 5: {
-        const [key, value] = readAttribute(reader.message('attribute', attributes.size), external)
-        if (attributes.has(key)) throw reader.error(`a second attribute "${key}"`)
-        attributes.set(key, value)
+        const index = attributes.size + references.size
+        const { name: key, value, reference } = readAttribute(reader.message('attribute', index), external)
+        if (attributes.has(key) || references.has(key)) throw reader.error(`a second attribute "${key}"`)
+        if (value) attributes.set(key, value)
+        else references.set(key, reference)
         break
       }
       case 7:
         domain = plainDomain(reader.string())
+        break
+      case 8:
+        overload = reader.string()
         break
       default:
         reader.skip()
@@ -153,11 +219,19 @@ function readNode(reader: WireReader, external: ExternalData): Node {
     inputs: inputs.length === 0 ? NONE : inputs,
     outputs: outputs.length === 0 ? NONE : outputs,
     attributes: attributes.size === 0 ? NO_ATTRIBUTES : attributes,
+    ...(overload !== '' && { overload }),
+    ...(references.size > 0 && { references }),
   }
 }
 
-function readAttribute(reader: WireReader, external: ExternalData): [name: string, value: Attribute] {
+/** A value, or (null) the name of the attribute of the enclosing function whose value it has. */
+type ReadAttribute =
+  | { readonly name: string; readonly value: Attribute; readonly reference: '' }
+  | { readonly name: string; readonly value: null; readonly reference: string }
+
+function readAttribute(reader: WireReader, external: ExternalData): ReadAttribute {
   let name = ''
+  let referred = ''
   let declared = 0
   let inferred: Attribute['type'] | undefined
   let float = 0
@@ -208,34 +282,39 @@ function readAttribute(reader: WireReader, external: ExternalData): [name: strin
       case 20:
         declared = reader.int64()
         break
+      case 21:
+        referred = reader.string()
+        break
       default:
         reader.skip()
     }
   }
   if (name === '') throw reader.error('an attribute without a name')
+  if (referred !== '') return { name, value: null, reference: referred }
+  const holding = (value: Attribute): ReadAttribute => ({ name, value, reference: '' })
   // Files older than IR version 2 give no type: the field that is set says it.
   const type = declared === 0 ? inferred : attributeTypeOf(declared)
   switch (type) {
     case undefined:
       throw reader.error(`attribute "${name}" has type ${declared}, which is not supported`)
     case 'float':
-      return [name, { type, value: float }]
+      return holding({ type, value: float })
     case 'int':
-      return [name, { type, value: int }]
+      return holding({ type, value: int })
     case 'string':
-      return [name, { type, value: string }]
+      return holding({ type, value: string })
     case 'tensor':
       if (!tensor) throw reader.error(`attribute "${name}" holds no tensor`)
-      return [name, { type, value: tensor }]
+      return holding({ type, value: tensor })
     case 'graph':
       if (!graph) throw reader.error(`attribute "${name}" holds no graph`)
-      return [name, { type, value: graph }]
+      return holding({ type, value: graph })
     case 'floats':
-      return [name, { type, value: floats }]
+      return holding({ type, value: floats })
     case 'ints':
-      return [name, { type, value: ints }]
+      return holding({ type, value: ints })
     case 'strings':
-      return [name, { type, value: strings }]
+      return holding({ type, value: strings })
   }
 }
 

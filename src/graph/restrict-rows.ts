@@ -110,6 +110,8 @@ class RowRegion {
       case 'DynamicQuantizedMatMul':
         return this.hasRows(x) && this.mayMoveQuantized(op)
       case 'DynamicQuantizedMatMulGrad':
+      case 'PackedMatMul':
+      case 'PackedMatMulGrad':
       case 'LayerNorm':
       case 'RMSNorm':
         return this.hasRows(x)
@@ -182,7 +184,7 @@ class RowRegion {
    */
   private mayMoveQuantized(op: Op): boolean {
     if (op.op !== 'DynamicQuantizedMatMul' || !op.attrs.simulate_rounding) return true
-    return ![...this.moved].some((other) => other.op === 'MatMul' || other.op === 'DynamicQuantizedMatMul')
+    return ![...this.moved].some(({ op: other }) => ['MatMul', 'DynamicQuantizedMatMul', 'PackedMatMul'].includes(other))
   }
 
   /** A sum of values that are selected rows themselves (or those plus a bias) stays where it is: one selection, not two. */

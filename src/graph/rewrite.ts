@@ -152,6 +152,22 @@ export class ProgramBuilder {
     return name
   }
 
+  /** @throws GraphError for a name that is no constant */
+  constantTensor(name: string): Tensor {
+    const tensor = this.constants.get(name)
+    if (!tensor) throw new GraphError(`'${name}' is not a constant of the program`)
+    return tensor
+  }
+
+  /** A constant of the given type; the same name for the same Tensor under the same base. */
+  sharedConstant(tensor: Tensor, base: string, dtype: ValueType['dtype']): string {
+    if (this.constants.get(base) === tensor) return base
+    const name = this.fresh(base)
+    this.constants.set(name, tensor)
+    this.values.set(name, { dtype, dims: tensor.dims })
+    return name
+  }
+
   /** A float32 constant of shape []. */
   scalar(value: number): string {
     const known = this.scalars.get(value)

@@ -12,6 +12,7 @@ import type { HostLane, Lane } from './normalize/lanes'
 import { sameDims } from './op-types'
 import type { Program } from './program'
 import { tidy } from './rewrite'
+import { HostBudget } from './specialize/budget'
 import { joinHostPlans, makeHostPlan, type HostPlan } from './specialize/host-plan'
 import { inputLane } from './specialize/inputs'
 import { joinPrograms } from './specialize/join'
@@ -66,7 +67,13 @@ export function specialize(cut: CutGraph, key: SpecializeKey): Specialized {
       inputs.set(info.name, emit.input(ENCODER_STATES, [batch_size, encoder.sequence_length, encoder.width]))
     } else inputs.set(info.name, inputLane(info, shape))
   }
-  const walk = new Walk({ opsets: cut.opsets, emit, cache, simulate_rounding: key.simulate_rounding })
+  const walk = new Walk({
+    opsets: cut.opsets,
+    emit,
+    cache,
+    simulate_rounding: key.simulate_rounding,
+    budget: new HostBudget(cut.graph, shape),
+  })
   const result = walk.run(cut.graph, inputs, cut.output)
   if (result.kind !== 'device')
     throw new GraphError(`'${cut.output}' is a ${result.kind} value: it does not depend on the embeddings`)

@@ -76,6 +76,13 @@ export function viewAs(tensor: Tensor, dims: readonly number[], dtype: DType = t
   return tensor.stored ? tensorOver(dtype, dims, tensor.stored, 0) : { dtype, dims, bytes: tensor.bytes }
 }
 
+/** Bytes `begin` to `begin + length` of a tensor as one of its own; nothing is read. */
+export function partOf(tensor: Tensor, dims: readonly number[], begin: number, length: number): Tensor {
+  const { dtype, stored } = tensor
+  if (!stored) return { dtype, dims, bytes: tensor.bytes.subarray(begin, begin + length) }
+  return tensorOver(dtype, dims, { source: stored.source, offset: stored.offset + begin, length }, 0)
+}
+
 /** Bytes `begin` to `begin + length` of a tensor; only they are read. A view of a tensor in memory. */
 export function someBytes(tensor: Tensor, begin: number, length: number): Uint8Array {
   if (!tensor.stored) return tensor.bytes.subarray(begin, begin + length)

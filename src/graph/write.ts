@@ -4,7 +4,7 @@
  * The inverse of `read.ts` (same field numbers, same spec). To change a file that exists, patch it (`bake.ts`) rather than
  * write it anew: the reader drops what the IR has no place for.
  */
-import type { Attribute, Graph, Node, OnnxModel, Tensor, ValueInfo } from './ir'
+import type { Attribute, Graph, LocalFunction, Node, OnnxModel, Tensor, ValueInfo } from './ir'
 import { ATTRIBUTE_TYPES, DATA_TYPES } from './onnx-enums'
 import type { Chunk } from './source'
 import { byteLength, chunkOf } from './tensor'
@@ -26,13 +26,40 @@ export function writeModel(model: OnnxModel, external: ReadonlyMap<string, strin
   writer.int64(1, Math.max(model.ir_version, MIN_IR_VERSION))
   if (model.producer_name !== '') writer.string(2, model.producer_name)
   writer.message(7, encodeGraph(model.graph, external))
-  for (const [domain, version] of model.opsets) {
-    const opset = new WireWriter()
-    if (domain !== '') opset.string(1, domain)
-    opset.int64(2, version)
-    writer.message(8, opset)
-  }
+  for (const opset of model.opsets) writer.message(8, encodeOpset(opset))
+  for (const local of model.functions ?? []) writer.message(25, encodeFunction(local))
   return writer.chunks()
+}
+
+function encodeOpset([domain, version]: readonly [string, number]): WireWriter {
+  const opset = new WireWriter()
+  if (domain !== '') opset.string(1, domain)
+  opset.int64(2, version)
+  return opset
+}
+
+function encodeFunction(local: LocalFunction): WireWriter {
+  const writer = new WireWriter()
+  writer.string(1, local.name)
+  for (const input of local.inputs) writer.string(4, input)
+  for (const output of local.outputs) writer.string(5, output)
+  for (const name of referredTo(local.nodes)) if (!local.defaults.has(name)) writer.string(6, name)
+  for (const node of local.nodes) writer.message(7, encodeNode(node))
+  for (const opset of local.opsets) writer.message(9, encodeOpset(opset))
+  if (local.domain !== '') writer.string(10, local.domain)
+  for (const [name, attribute] of local.defaults) writer.message(11, encodeAttribute(name, attribute))
+  if (local.overload !== '') writer.string(13, local.overload)
+  return writer
+}
+
+/** The attributes a body takes from its call, which a FunctionProto has to name. */
+function referredTo(nodes: readonly Node[]): Set<string> {
+  return new Set(
+    nodes.flatMap((node) => [
+      ...(node.references?.values() ?? []),
+      ...[...node.attributes.values()].flatMap((value) => (value.type === 'graph' ? [...referredTo(value.value.nodes)] : [])),
+    ]),
+  )
 }
 
 function encodeGraph(graph: Graph, external: ReadonlyMap<string, string>): WireWriter {
@@ -56,7 +83,14 @@ export function encodeNode(node: Node): WireWriter {
   if (node.name !== '') writer.string(3, node.name)
   writer.string(4, node.op_type)
   for (const [name, attribute] of node.attributes) writer.message(5, encodeAttribute(name, attribute))
+  for (const [name, reference] of node.references ?? []) {
+    const attribute = new WireWriter()
+    attribute.string(1, name)
+    attribute.string(21, reference)
+    writer.message(5, attribute)
+  }
   if (node.domain !== '') writer.string(7, node.domain)
+  if (node.overload !== undefined) writer.string(8, node.overload)
   return writer
 }
 

@@ -1,4 +1,5 @@
 /** Everything a run decides before it touches the model: split, tasks, tokens, shapes, step counts. The preview shows the same numbers. */
+import type { StepShape } from '../engine/memory'
 import { outputModelTypes } from '../job/check-model'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
@@ -11,7 +12,7 @@ import { countSteps, scheduleOf } from './schedule'
 import type { Schedule } from './schedule'
 import { builderFor, limitsOf, templateOf } from './sequences'
 import type { BuiltSequence, SequenceLimits } from './sequences'
-import { Shapes } from './shapes'
+import { largerNeed, NO_NEED, Shapes } from './shapes'
 import type { Need } from './shapes'
 import type { PromptLayout } from './soft-prompt'
 import { splitExamples } from './split'
@@ -24,6 +25,8 @@ export interface ModelShape {
   readonly kind: 'causal-lm' | 'seq2seq'
   readonly hidden_size: number
   readonly max_positions: number | null
+  /** Whether all batches should have one shape, because every further one would load the weights anew. Default false. */
+  readonly single_shape?: boolean
 }
 
 /** What a job trains on a model of this shape. */
@@ -67,6 +70,20 @@ export interface Prepared {
   /** Positions of the longest row, virtual tokens included. */
   readonly longest: number
   readonly notices: readonly string[]
+}
+
+/** The largest training step of a run, whose memory decides whether the run fits. */
+export function largestStep({ layout, shapes, score_shapes, batch_size }: Prepared): StepShape {
+  const shape = shapes.all().reduce(largerNeed, NO_NEED)
+  const { label_length } = score_shapes.all().reduce(largerNeed, NO_NEED)
+  const { encoder_length, ...stack } = shape
+  return {
+    batch_size,
+    ...stack,
+    encoder: encoder_length === 0 ? null : { sequence_length: encoder_length, width: null },
+    lengths: virtualTokens(layout),
+    score_label_length: label_length,
+  }
 }
 
 /** A prediction may say a little more than the longest answer, so that a wrong one can be read. */
@@ -143,6 +160,7 @@ export function prepare(
   const labels = held.length > 0 ? rowLabels(all, outputs, names, tokens.decoder, max_positions).slice(train.length) : []
   const longestTarget = held.reduce((most, { target }) => Math.max(most, target.length), 0)
   const counts = countSteps(job, train.length)
+  const buckets = model.single_shape === true ? 1 : undefined
   const prepared = {
     layout,
     limits,
@@ -159,8 +177,8 @@ export function prepare(
             labels,
             max_new_tokens: Math.min(job.max_target_length + 1, Math.max(longestTarget, SHORTEST_PREDICTION)),
           },
-    shapes: new Shapes(allNeeds, max_positions),
-    score_shapes: new Shapes(allNeeds, max_positions, labelSlots(labels)),
+    shapes: new Shapes(allNeeds, max_positions, 0, buckets),
+    score_shapes: new Shapes(allNeeds, max_positions, labelSlots(labels), buckets),
     batch_size: Math.min(job.batch_size, train.length),
     total_steps: counts.total_steps,
     schedule: scheduleOf(job, counts),

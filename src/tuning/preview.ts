@@ -1,8 +1,9 @@
 /** What the examples become under a job's settings, before anything is trained. Needs the tokenizer, not the model. */
+import type { MemoryEstimate, StepShape } from '../engine/memory'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import { renderVerbalizer } from '../job/verbalizer'
-import { prepare } from './prepare'
+import { largestStep, prepare } from './prepare'
 import type { ModelShape } from './prepare'
 import type { Tokenizer } from './tokenizer'
 
@@ -22,6 +23,8 @@ export interface Preview {
   readonly longest: number
   /** Optimizer steps of the whole job. */
   readonly total_steps: number
+  /** What the largest step needs of the open model's device; null while none is open. */
+  readonly memory: MemoryEstimate | null
 }
 
 /**
@@ -34,14 +37,10 @@ export function previewTuning(
   tokenizer: Tokenizer,
   examples: readonly Example[],
   validation: readonly Example[] | null,
+  memoryOf: (shape: StepShape) => MemoryEstimate | null = () => null,
 ): Preview {
-  const { train, train_examples, truncated_sources, truncated_targets, longest, total_steps } = prepare(
-    job,
-    model,
-    tokenizer,
-    examples,
-    validation,
-  )
+  const prepared = prepare(job, model, tokenizer, examples, validation)
+  const { train, train_examples, truncated_sources, truncated_targets, longest, total_steps } = prepared
   const rows = train.slice(0, ROWS_SHOWN).map((sequence, index) => {
     const { input = '', output = '' } = train_examples[index] ?? {}
     const { truncated_source, truncated_target } = sequence
@@ -56,5 +55,5 @@ export function previewTuning(
       truncated: truncated_source || truncated_target,
     }
   })
-  return { rows, truncated_sources, truncated_targets, longest, total_steps }
+  return { rows, truncated_sources, truncated_targets, longest, total_steps, memory: memoryOf(largestStep(prepared)) }
 }

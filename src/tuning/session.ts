@@ -3,6 +3,7 @@
  * the order they are called in is there, not here.
  */
 import type { FrozenModel } from '../engine/frozen-model'
+import type { MemoryEstimate } from '../engine/memory'
 import type { Job } from '../job/parameters'
 import type { Example } from '../job/records'
 import type { BaselineName, Evaluation, TuneReport } from '../library/prompt-record'
@@ -24,7 +25,7 @@ import { resolveLearningRate } from './learning-rate'
 import type { LearningRate } from './learning-rate'
 import { Meter } from './meter'
 import type { TuneObserver } from './observer'
-import { prepare } from './prepare'
+import { largestStep, prepare } from './prepare'
 import type { Prepared } from './prepare'
 import { newOptimizerState } from './optimizer'
 import type { TuneResult } from './result'
@@ -65,6 +66,11 @@ const STAGES: Readonly<Record<BaselineName | 'tuned', string>> = {
   tuned: 'Measuring the tuned prompt',
 }
 
+/** @throws TuningError with what to change, before anything is loaded that would not fit */
+function requireFit(estimate: MemoryEstimate | null): void {
+  if (estimate?.verdict === 'does_not_fit') throw new TuningError(estimate.summary, estimate.advice.join(' '))
+}
+
 export class Session {
   readonly run: Run
   private readonly job: Job
@@ -87,6 +93,7 @@ export class Session {
     this.observer = observer
     this.control = control
     this.data = prepare(job, model, tokenizer, options.train, options.validation)
+    requireFit(model.memory(largestStep(this.data)))
     const { layout } = this.data
     this.rate = resolveLearningRate(job.learning_rate, model.embedding_std)
     const mark = fingerprint(job, model.hidden_size, this.data.train, this.data.held?.sequences ?? [])
@@ -159,7 +166,7 @@ export class Session {
   private baselineShapes(sequences: readonly BuiltSequence[]): Shapes {
     const slots = labelSlots(this.data.held?.labels ?? [])
     const needs = sequences.map((sequence) => needOf(sequence, { encoder: 0, decoder: 0 }))
-    return new Shapes(needs, this.model.max_positions, slots)
+    return new Shapes(needs, this.model.max_positions, slots, this.model.single_shape ? 1 : undefined)
   }
 
   /** The epoch's groups of batches that are still to do: one optimizer step each. */

@@ -86,9 +86,14 @@ export class Shapes {
     private readonly max_positions: number | null,
     /** Label slots beyond what rows need, for what is asked of a row besides its labels. */
     extra_slots = 0,
+    /** Buckets at most. */
+    most = MAX_BUCKETS,
   ) {
     const main = needs.some(({ encoder_length }) => encoder_length > 0) ? 'encoder_length' : 'sequence_length'
-    const bounds = bucketBounds(needs.map((need) => roundLength(need[main], max_positions)))
+    const bounds = bucketBounds(
+      needs.map((need) => roundLength(need[main], max_positions)),
+      most,
+    )
     this.shapes = bounds.map((bound) => {
       const most = needs.filter((need) => need[main] <= bound).reduce(largerNeed, NO_NEED)
       const rounded = this.rounded(most)

@@ -4,6 +4,7 @@ import { AnalyticModel } from '../../test/support/analytic-model'
 import { charTokenizer, CHAR_VOCAB } from '../../test/support/char-tokenizer'
 import { essence, jobOf as wholeJobOf, layoutOf, open, scorerOf } from '../../test/support/tuning'
 import type { GradientLengths, LossAndGradient, TokenBatch } from '../engine/frozen-model'
+import type { MemoryEstimate, StepShape } from '../engine/memory'
 import type { Example } from '../job/records'
 import { Assembler, needOf, teacherForced } from './assemble'
 import { bucketBatches } from './batches'
@@ -428,4 +429,41 @@ describe('tune', () => {
     await expect(tune(options({ train: [] }))).rejects.toThrow(/no examples/)
     await expect(tune(options({ model: newModel({ max_positions: 4 }) }))).rejects.toThrow(/num_virtual_tokens is 3.*4 positions/)
   })
+})
+
+test('a run that does not fit in memory is refused before its first step, with what to change', async () => {
+  const estimate: MemoryEstimate = {
+    device: 'wasm',
+    verdict: 'does_not_fit',
+    batch_size: 8,
+    positions: 32,
+    weight_bytes: 9e9,
+    activation_bytes: 1e9,
+    plain_activation_bytes: 1e9,
+    scoring_bytes: 1e8,
+    segments: 1,
+    host_bytes: 0,
+    needed_bytes: 10e9,
+    limit_bytes: 4e9,
+    obstacle: null,
+    summary: 'Training does not fit.',
+    advice: ['Set batch_size to 1.', 'Or choose another device.'],
+  }
+  const asked: StepShape[] = []
+  const model = Object.assign(newModel(), {
+    memory: (shape: StepShape) => (asked.push(shape), estimate),
+    score: () => Promise.reject(new Error('it ran')),
+  })
+  const job = jobOf({ batch_size: 5 })
+  const tuning = tune({ job, model, tokenizer, train: examples, validation: null })
+  await expect(tuning).rejects.toThrow(TuningError)
+  await expect(tuning).rejects.toMatchObject({
+    message: 'Training does not fit.',
+    hint: 'Set batch_size to 1. Or choose another device.',
+  })
+  expect(asked).toMatchObject([{ batch_size: 5, encoder: null, lengths: { encoder: 0, decoder: N } }])
+  // The longest row decides, with its virtual tokens.
+  expect(asked[0]?.sequence_length).toBe(prepare(job, SHAPE, tokenizer, examples, null).shapes.all().at(-1)?.sequence_length)
+  const one = prepare(job, { ...SHAPE, single_shape: true }, tokenizer, examples, null)
+  expect([one.shapes.all().length, one.score_shapes.all().length]).toEqual([1, 1])
 })

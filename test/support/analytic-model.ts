@@ -10,6 +10,7 @@ export class AnalyticModel implements FrozenModel {
   readonly kind = 'causal-lm'
   readonly device = 'cpu'
   readonly rounds_activations: boolean = false
+  readonly single_shape = false
   readonly hidden_size: number
   readonly vocab_size: number
   readonly max_positions: number | null
@@ -67,6 +68,10 @@ export class AnalyticModel implements FrozenModel {
       greedy_ids[slot] = likeliest(logp)
     }
     return Promise.resolve({ log_probabilities, greedy_ids })
+  }
+
+  memory(): null {
+    return null
   }
 
   counters() {

@@ -23,6 +23,7 @@ export class AnalyticSeq2Seq implements FrozenModel {
   readonly kind = 'seq2seq'
   readonly device = 'cpu'
   readonly rounds_activations: boolean = false
+  readonly single_shape = false
   readonly hidden_size: number
   readonly vocab_size: number
   readonly max_positions: number | null
@@ -98,6 +99,10 @@ export class AnalyticSeq2Seq implements FrozenModel {
       greedy_ids[slot] = likeliest(logp)
     }
     return Promise.resolve({ log_probabilities, greedy_ids })
+  }
+
+  memory(): null {
+    return null
   }
 
   counters() {

@@ -6,6 +6,7 @@ import {
   type Attribute,
   type DType,
   type Graph,
+  type LocalFunction,
   type Node,
   type OnnxModel,
   type Tensor,
@@ -45,7 +46,7 @@ const valueInfo = fc.record({
   dims: fc.array(fc.oneof(fc.nat(), name, fc.constant(null)), { maxLength: 4 }),
 })
 
-const { graph } = fc.letrec<{ attribute: Attribute; node: Node; graph: Graph }>((tie) => ({
+const { graph, node, attribute } = fc.letrec<{ attribute: Attribute; node: Node; graph: Graph }>((tie) => ({
   attribute: fc.oneof(
     { depthSize: 'small' },
     fc.record({ type: fc.constant('float' as const), value: fc.float({ noNaN: true }) }),
@@ -79,11 +80,37 @@ const { graph } = fc.letrec<{ attribute: Attribute; node: Node; graph: Graph }>(
     .map((made) => ({ ...made, inputs: made.inputs.filter((input) => !made.initializers.has(input.name)) })),
 }))
 
-export const arbitraryModel: fc.Arbitrary<OnnxModel> = fc.record({
-  ir_version: fc.integer({ min: 4, max: 12 }),
-  producer_name: fc.string(),
-  opsets: fc
-    .array(fc.tuple(fc.constantFrom('', 'com.microsoft', 'x'), fc.nat(30)), { maxLength: 3 })
-    .map((entries) => new Map(entries)),
-  graph,
+const opsets = fc
+  .array(fc.tuple(fc.constantFrom('', 'com.microsoft', 'x'), fc.nat(30)), { maxLength: 3 })
+  .map((entries) => new Map(entries))
+
+/** A node of a function's body, which may take attributes from the call. */
+const bodyNode = fc
+  .tuple(node, fc.dictionary(name, name, { maxKeys: 2, noNullPrototype: true }), fc.option(name, { nil: undefined }))
+  .map(([made, entries, overload]): Node => {
+    const references = new Map(Object.entries(entries).filter(([key]) => !made.attributes.has(key)))
+    return { ...made, ...(references.size > 0 && { references }), ...(overload !== undefined && { overload }) }
+  })
+
+const localFunction: fc.Arbitrary<LocalFunction> = fc.record({
+  domain: fc.constantFrom('', 'com.microsoft', 'local'),
+  name,
+  overload: fc.string({ maxLength: 3 }),
+  inputs: fc.array(fc.string({ maxLength: 8 }), { maxLength: 4 }),
+  outputs: fc.array(fc.string({ maxLength: 8 }), { maxLength: 3 }),
+  nodes: fc.array(bodyNode, { maxLength: 3 }),
+  defaults: fc
+    .dictionary(name, attribute, { maxKeys: 2, noNullPrototype: true })
+    .map((entries) => new Map(Object.entries(entries))),
+  opsets,
 })
+
+export const arbitraryModel: fc.Arbitrary<OnnxModel> = fc
+  .record({
+    ir_version: fc.integer({ min: 4, max: 12 }),
+    producer_name: fc.string(),
+    opsets,
+    graph,
+    functions: fc.array(localFunction, { maxLength: 2 }),
+  })
+  .map(({ functions, ...model }) => (functions.length === 0 ? model : { ...model, functions }))

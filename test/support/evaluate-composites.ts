@@ -2,6 +2,7 @@
  * The composites of program.ts in float64, each written straight from its definition there; gradients from the chain rule of
  * that definition, not from any engine's formula. Part of evaluate-program.ts.
  */
+import { CODEBOOKS, type PackedFormat } from '../../src/graph/packed'
 import type { CompositeOp } from '../../src/graph/program'
 import { at, erf, filled, map, matmul, nd, softmax, sum, zip, type Nd } from './nd'
 
@@ -124,6 +125,10 @@ export function evaluateComposite(op: CompositeOp, inputs: readonly Nd[]): Nd[] 
     }
     case 'DynamicQuantizedMatMulGrad':
       return [matmul(input(0), dequantized(input(1), input(2), input(3)), false, true)]
+    case 'PackedMatMul':
+      return [matmul(input(0), unpacked(op.attrs, input(1), input(2), inputs[3]), false, op.attrs.transposed)]
+    case 'PackedMatMulGrad':
+      return [matmul(input(0), unpacked(op.attrs, input(1), input(2), inputs[3]), false, !op.attrs.transposed)]
   }
 }
 
@@ -205,6 +210,31 @@ function weightedLogSoftmax(logits: Nd, weights: Nd): Nd[] {
 
 function dequantized(w: Nd, scale: Nd, zeroPoint: Nd): Nd {
   return mul(sub(w, zeroPoint), scale)
+}
+
+/** The stored matrix [rows, columns] as numbers: bit by bit, from the text in packed.ts. */
+function unpacked(format: PackedFormat, codes: Nd, scales: Nd, zeroPoints: Nd | undefined): Nd {
+  const { bits, signed, rows, columns, row_stride, block_rows, block_columns, codebook } = format
+  const out = filled([rows, columns])
+  const blocksAcross = Math.ceil(columns / block_columns)
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const firstBit = (r * row_stride + c) * bits
+      let code = 0
+      for (let bit = 0; bit < bits; bit++) {
+        const position = codebook ? (firstBit & ~7) + (7 - (firstBit & 7)) - (bits - 1) + bit : firstBit + bit
+        const byte = at(codes.data, position >> 3) & 255
+        code += ((byte >> (position & 7)) & 1) << bit
+      }
+      if (signed && code >= 1 << (bits - 1)) code -= 1 << bits
+      const block = Math.floor(r / block_rows) * blocksAcross + Math.floor(c / block_columns)
+      const level = codebook
+        ? at(CODEBOOKS[codebook], code)
+        : code - (zeroPoints ? at(zeroPoints.data, block) : format.zero_point)
+      out.data[r * columns + c] = level * at(scales.data, block)
+    }
+  }
+  return out
 }
 
 /** DynamicQuantizeLinear, with onnxruntime's float32 steps: levels are (rounded - zero point), x is about levels * scale. */

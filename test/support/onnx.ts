@@ -1,6 +1,6 @@
 /** ONNX graphs written in a few lines, and onnxruntime (wasm, one thread) to run them. */
 import * as ort from 'onnxruntime-web/webgpu'
-import type { Attribute, DType, Graph, Node, OnnxModel, Tensor } from '../../src/graph/ir'
+import type { Attribute, DType, Graph, LocalFunction, Node, OnnxModel, Tensor } from '../../src/graph/ir'
 import { fromFloat32, fromIntegers, type IntegerDType } from '../../src/graph/tensor'
 import { concatBytes, writeModel } from '../../src/graph/write'
 
@@ -59,6 +59,7 @@ export interface GraphParts {
   /** Element type and rank of each output; onnxruntime refuses a wrong one. */
   readonly outputs: Readonly<Record<string, { readonly dtype: DType; readonly dims: readonly number[] }>>
   readonly opset?: number
+  readonly functions?: readonly LocalFunction[]
 }
 
 export function model(parts: GraphParts): OnnxModel {
@@ -73,7 +74,9 @@ export function model(parts: GraphParts): OnnxModel {
     opsets: new Map([
       ['', parts.opset ?? 17],
       ['com.microsoft', 1],
+      ...(parts.functions ?? []).map(({ domain }) => [domain, 1] as const),
     ]),
+    ...(parts.functions && { functions: parts.functions }),
     graph: {
       name: 'test',
       nodes: parts.nodes,

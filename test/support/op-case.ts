@@ -90,6 +90,11 @@ export function quantised(dtype: 'int8' | 'uint8', dims: readonly number[], low?
   return { kind: 'constant', type: { dtype, dims }, tensor: fromIntegers(dtype, dims, data) }
 }
 
+/** Packed codes: constant bytes of any value, given the type they are in. */
+export function codes(count: number, dtype: 'int8' | 'uint8' = 'uint8'): Operand {
+  return quantised(dtype, [count])
+}
+
 /** A constant whose file type (float16, bfloat16) is not its value type float32. */
 export function halfPrecision(dtype: 'float16' | 'bfloat16', dims: readonly number[]): Operand {
   const random = seeded(nextSeed++)

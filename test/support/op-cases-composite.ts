@@ -1,5 +1,7 @@
 /** The cases of the composites, forward and gradient. Part of op-cases.ts. */
+import { blockCount, packedBytes, weightDims, type PackedFormat } from '../../src/graph/packed'
 import {
+  codes,
   bools,
   constant,
   exactIndices,
@@ -24,6 +26,7 @@ export function compositeCases(): OpCase[] {
     ...rowCases(),
     ...lossCases(),
     ...quantizedCases(),
+    ...packedCases(),
     ...barrierCases(),
   ]
 }
@@ -324,6 +327,102 @@ function quantizedCases(): OpCase[] {
         ),
       ),
       opCase(what, (io) => ({ op: 'DynamicQuantizedMatMulGrad', ...io, attrs: {} }), [floats(out), w, scale, zero], [x.type]),
+    ]
+  })
+}
+
+const PLAIN = { signed: false, block_rows: 1, codebook: null, transposed: true } as const
+
+/** MatMulNBits' layout: [n, k], every row on whole blocks. */
+const nBits = (bits: 2 | 4 | 8, k: number, n: number, block: number): PackedFormat => ({
+  ...PLAIN,
+  bits,
+  rows: n,
+  columns: k,
+  row_stride: Math.ceil(k / block) * block,
+  block_columns: block,
+  zero_point: 2 ** (bits - 1),
+})
+
+/** MatMulBnb4's. */
+const bnb4 = (codebook: 'nf4' | 'fp4', k: number, n: number, block: number): PackedFormat => ({
+  ...PLAIN,
+  bits: 4,
+  rows: n,
+  columns: k,
+  row_stride: k,
+  block_rows: Math.max(1, block / k),
+  block_columns: Math.min(block, k),
+  zero_point: 0,
+  codebook,
+})
+
+/** A matrix for DequantizeLinear, with blocks of the given shape. */
+const matrix = (
+  bits: 4 | 8,
+  signed: boolean,
+  dims: [number, number],
+  blocks: [number, number],
+  transposed: boolean,
+): PackedFormat => ({
+  bits,
+  signed,
+  rows: dims[0],
+  columns: dims[1],
+  row_stride: dims[1],
+  block_rows: blocks[0],
+  block_columns: blocks[1],
+  transposed,
+  zero_point: 0,
+  codebook: null,
+})
+
+function packedCases(): OpCase[] {
+  const weights: readonly (readonly [what: string, format: PackedFormat, zeros: 'none' | 'codes' | 'floats'])[] = [
+    ['2 bits', nBits(2, 48, 5, 16), 'none'],
+    ['2 bits, zero points', nBits(2, 64, 7, 32), 'codes'],
+    ['4 bits', nBits(4, 64, 6, 32), 'none'],
+    ['4 bits, zero points, an odd number of blocks', nBits(4, 48, 5, 16), 'codes'],
+    ['4 bits, K no multiple of the block', nBits(4, 40, 9, 16), 'codes'],
+    ['4 bits, float zero points', nBits(4, 32, 4, 16), 'floats'],
+    ['4 bits, blocks of 256', nBits(4, 300, 70, 256), 'none'],
+    ['8 bits', nBits(8, 32, 6, 16), 'none'],
+    ['8 bits, zero points', nBits(8, 72, 35, 32), 'codes'],
+    ['8 bits, float zero points', nBits(8, 40, 6, 16), 'floats'],
+    ['nf4', bnb4('nf4', 64, 6, 16), 'none'],
+    ['nf4, blocks of several rows', bnb4('nf4', 16, 6, 64), 'none'],
+    ['fp4', bnb4('fp4', 64, 33, 64), 'none'],
+    ['int8 per tensor', matrix(8, true, [6, 9], [6, 9], false), 'none'],
+    ['int8 per column', matrix(8, true, [6, 9], [6, 1], false), 'codes'],
+    ['uint8 per row, transposed', matrix(8, false, [9, 6], [1, 6], true), 'codes'],
+    ['uint8 in blocks of rows', matrix(8, false, [32, 5], [16, 1], false), 'codes'],
+    ['int4 per tensor, transposed', matrix(4, true, [5, 6], [5, 6], true), 'none'],
+    ['int4 in blocks of rows', matrix(4, true, [32, 6], [16, 1], false), 'none'],
+    ['uint4 in blocks of rows, zero points', matrix(4, false, [48, 7], [16, 1], false), 'codes'],
+    ['int4 in blocks of columns, transposed', matrix(4, true, [3, 64], [1, 32], true), 'codes'],
+  ]
+  return weights.flatMap(([what, format, kind]) => {
+    const [k, n] = weightDims(format)
+    const blocks = blockCount(format)
+    const dtype = format.signed ? 'int8' : 'uint8'
+    const low = format.signed ? -(2 ** (format.bits - 1)) : 0
+    const zeros =
+      kind === 'floats'
+        ? [constant(floats([blocks], 0, 2 ** format.bits))]
+        : kind === 'codes'
+          ? [quantised(dtype, [blocks], low, low + 2 ** format.bits - 1)]
+          : []
+    // int4 constants come as uint8 bytes.
+    const packed = codes(packedBytes(format), format.signed && format.bits === 8 ? 'int8' : 'uint8')
+    const weight = [packed, constant(floats([blocks], 0.01, 0.1)), ...zeros]
+    return [
+      opCase(what, (io) => ({ op: 'PackedMatMul', ...io, attrs: format }), [floats([2, 3, k]), ...weight], [float32([2, 3, n])]),
+      opCase(
+        what,
+        (io) => ({ op: 'PackedMatMulGrad', ...io, attrs: format }),
+        [floats([2, 3, n]), ...weight],
+        [float32([2, 3, k])],
+      ),
     ]
   })
 }

@@ -4,6 +4,7 @@ import type { Node, Tensor } from '../../src/graph/ir'
 import { Emitter } from '../../src/graph/normalize/emitter'
 import type { Program } from '../../src/graph/program'
 import { tidy } from '../../src/graph/rewrite'
+import { HostBudget } from '../../src/graph/specialize/budget'
 import { StaticCache, Walk } from '../../src/graph/specialize/walk'
 import { validateProgram } from '../../src/graph/validate'
 import { evaluateProgram } from './evaluate-program'
@@ -79,7 +80,13 @@ export function programOf(test: RuleCase, simulate_rounding = true): Program {
     outputs: {},
     opset: test.opset ?? 17,
   })
-  const walk = new Walk({ opsets, emit, cache: new StaticCache(), simulate_rounding })
+  const walk = new Walk({
+    opsets,
+    emit,
+    cache: new StaticCache(),
+    simulate_rounding,
+    budget: new HostBudget(graph, { batch_size: 2, sequence_length: 6, encoder_length: null }),
+  })
   const lane = walk.run(graph, new Map([['x', emit.input('x', x.dims)]]), 'y')
   if (lane.kind !== 'device') throw new Error(`y is ${lane.kind}`)
   return tidy(emit.program(lane, 'y'))

@@ -1,4 +1,4 @@
-/** Cases for the rules of fused ops: onnxruntime's contributed ones, and ONNX's of operator sets 20 to 24. */
+/** Cases for the rules of newer and fused exports: onnxruntime's contributed ops, and ONNX's of operator sets 18 to 24. */
 import type { Node, Tensor } from '../../src/graph/ir'
 import { fromIntegers } from '../../src/graph/tensor'
 import { bools, floats, ints, node, tensor } from './onnx'
@@ -128,6 +128,41 @@ const GROUP_QUERY: readonly RuleCase[] = [
     constants: { seqlens: int32([2], [4, 4]), total: int32([1], [5]), ...rotaryTables(8) },
   }),
 ]
+
+/** onnxruntime has it on the GPU alone: its CPU kernel is given heads normalised before. */
+function normedGroupQuery(): RuleCase {
+  const name = `${MS}GroupQueryAttention`
+  const attributes = { num_heads: 4, kv_num_heads: 2, do_rotary: 1 }
+  const tail = ['seqlens', 'total', 'cos', 'sin']
+  const heads = (from: string, flat: string, weight: string) => [
+    node('Reshape', [from, 'heads'], [`${from}_heads`]),
+    node('SimplifiedLayerNormalization', [`${from}_heads`, weight], [`${from}_normed`], { axis: -1, epsilon: float(1e-3) }),
+    node('Reshape', [`${from}_normed`, flat], [`${from}_flat`]),
+  ]
+  const test = attention('heads normalised', {
+    op: name,
+    widths: { q: 64, k: 32, v: 32 },
+    inputs: ['q', 'k', 'v', '', '', ...tail, '', '', '', '', '', 'gq', 'gk'],
+    attributes: { ...attributes, qk_norm_epsilon: float(1e-3) },
+    constants: {
+      seqlens: int32([2], [4, 4]),
+      total: int32([1], [5]),
+      ...rotaryTables(8),
+      gq: f([16]),
+      gk: f([16], wave(17).slice(1)),
+      heads: v(2, 5, -1, 16),
+      wide: v(2, 5, 64),
+      narrow: v(2, 5, 32),
+    },
+  })
+  const reference = [
+    ...test.nodes.slice(0, -1),
+    ...heads('q', 'wide', 'gq'),
+    ...heads('k', 'narrow', 'gk'),
+    domainNode(name, ['q_flat', 'k_flat', 'v', '', '', ...tail], ['y'], attributes),
+  ]
+  return { ...test, reference }
+}
 
 const mha = (title: string, attributes: Attributes, inputs: string[], constants: Record<string, Tensor> = {}) =>
   attention(title, {
@@ -338,12 +373,137 @@ const PRODUCTS: readonly RuleCase[] = [
   one(`${MS}FusedMatMul`, { w: f([5, 2, 3]) }, { transA: 1, transB: 1, transBatchB: 1 }),
 ]
 
+const ACTIVATIONS: readonly RuleCase[] = [
+  one('Gelu', {}, {}, { opset: 20, ops: ['Gelu'] }),
+  one('Gelu', {}, { approximate: 'tanh' }, { opset: 20, ops: ['Gelu'] }),
+  one(`${MS}Gelu`, {}, {}, { ops: ['Gelu'] }),
+  one(`${MS}FastGelu`, {}, {}, { ops: ['Gelu'] }),
+  one(`${MS}FastGelu`, { b: f([4]) }, {}, { ops: ['Add', 'Gelu'] }),
+  one(`${MS}BiasGelu`, { b: f([4]) }),
+  one(`${MS}QuickGelu`),
+  one(`${MS}QuickGelu`, {}, { alpha: float(1) }, { ops: ['Silu'] }),
+  one(
+    'Swish',
+    {},
+    { alpha: float(0.7) },
+    {
+      opset: 24,
+      reference: [domainNode(`${MS}QuickGelu`, ['x'], ['y'], { alpha: float(0.7) })],
+    },
+  ),
+  one('LeakyRelu', {}, { alpha: float(0.2) }),
+  one('PRelu', { slope: f([3, 1]) }),
+  one('Elu', {}, { alpha: float(0.7) }),
+  one('Selu'),
+  one('Softplus'),
+  one('Softplus', {}, {}, { x: floats([3], [-200, 0.5, 200]) }),
+  one('Mish', {}, {}, { opset: 18 }),
+  one('Softsign'),
+  one('HardSigmoid'),
+  one('HardSigmoid', {}, { alpha: float(0.4), beta: float(0.6) }),
+  one('HardSwish'),
+]
+
+const ELEMENTWISE: readonly RuleCase[] = [
+  ...['GreaterOrEqual', 'LessOrEqual'].map((op) => ({
+    title: `${op}, Where`,
+    nodes: [node(op, ['x', 'c'], ['b']), node('Where', ['b', 'x', 'd'], ['y'])],
+    constants: { c: f([2, 3, 1]), d: f([4]) },
+  })),
+  { title: 'Sign', nodes: [node('Sign', ['x'], ['s']), node('Mul', ['s', 'x'], ['y'])] },
+  {
+    title: 'Where(IsInf(x), 0, x)',
+    nodes: [node('IsInf', ['x'], ['n']), node('Where', ['n', 'c', 'x'], ['y'])],
+    constants: { c: f([], [0]) },
+    ops: [],
+  },
+  one('CastLike', { c: f([1]) }, {}, { ops: [] }),
+  {
+    title: 'CastLike of a constant to the type of x',
+    nodes: [node('CastLike', ['c', 'x'], ['k']), node('Mul', ['x', 'k'], ['y'])],
+    constants: { c: tensor(ints([4], [1, 2, 3, 4])) },
+    ops: ['Mul'],
+  },
+]
+
+const REDUCTIONS: readonly RuleCase[] = [
+  one('ReduceMin', {}, { axes: [-1] }),
+  ...['ReduceL1', 'ReduceL2', 'ReduceSumSquare'].flatMap((op) => [
+    one(op, { axes: v(1) }, {}, { opset: 18 }),
+    one(op, {}, { axes: [0, 2], keepdims: 0 }),
+  ]),
+]
+
+const MOVEMENT: readonly RuleCase[] = [
+  one('Pad', { pads: v(0, 1, 0, 0, 2, -1) }, {}, { ops: ['Pad', 'Slice'] }),
+  one('Pad', { pads: v(-1, 2), zero: f([], [0]), axes: v(-1) }, {}, { opset: 18, ops: ['Slice', 'Pad'] }),
+  one('Pad', {}, { pads: [0, 0, 1, 0, 0, 0] }, { opset: 10 }),
+  {
+    // rotate_every_two of GPT-J and CodeGen.
+    title: 'Slice, Unsqueeze, Concat: pairs of neighbours turned',
+    nodes: [
+      node('Slice', ['x', 'zero', 'end', 'last', 'two'], ['even']),
+      node('Slice', ['x', 'one', 'end', 'last', 'two'], ['odd']),
+      node('Neg', ['odd'], ['minus']),
+      node('Unsqueeze', ['minus', 'last'], ['a']),
+      node('Unsqueeze', ['even', 'last'], ['b']),
+      node('Concat', ['a', 'b'], ['pairs'], { axis: -1 }),
+      node('Reshape', ['pairs', 'shape'], ['turned']),
+      node('Mul', ['turned', 'sin'], ['s']),
+      node('Mul', ['x', 'cos'], ['c']),
+      node('Add', ['c', 's'], ['y']),
+    ],
+    constants: {
+      zero: v(0),
+      one: v(1),
+      two: v(2),
+      end: v(Number.MAX_SAFE_INTEGER),
+      last: v(-1),
+      shape: v(2, 3, 4),
+      sin: f([3, 4]),
+      cos: f([3, 4]),
+    },
+  },
+]
+
+const einsum = (equation: string, constants: Record<string, Tensor> = {}, more: Partial<RuleCase> = {}) =>
+  one('Einsum', constants, { equation }, more)
+
+const EINSUM: readonly RuleCase[] = [
+  einsum('bsd,dnh->bnsh', { w: f([4, 3, 2]) }),
+  einsum('bsd,de->bse', { w: f([4, 5]) }, { ops: ['MatMul'] }),
+  einsum('...d,ed->...e', { w: f([5, 4]) }, { ops: ['MatMul'] }),
+  einsum('bsd,ned->bsen', { w: f([2, 3, 4]) }),
+  einsum('bsd,btd->bst', { w: f([2, 5, 4]) }),
+  einsum('abc->ca'),
+  einsum('abc,b', { w: f([3]) }),
+  einsum(
+    '...a,...a->...',
+    { w: f([1, 4]) },
+    {
+      reference: [node('Mul', ['x', 'w'], ['m']), node('ReduceSum', ['m', 'last'], ['y'], { keepdims: 0 })],
+      constants: { w: f([1, 4]), last: v(-1) },
+    },
+  ),
+  {
+    title: 'Einsum of two computed values',
+    nodes: [node('Sin', ['x'], ['z']), node('Einsum', ['x', 'z'], ['y'], { equation: 'bqd,bkd->bqk' })],
+    ops: ['Sin', 'MatMul'],
+  },
+]
+
 export const FUSED_CASES: readonly RuleCase[] = [
   ...GROUP_QUERY,
+  normedGroupQuery(),
   ...MULTI_HEAD,
   ...PACKED_WEIGHTS,
   ...ONNX_ATTENTION,
   ...ROTARY,
   ...NORMS,
   ...PRODUCTS,
+  ...ACTIVATIONS,
+  ...ELEMENTWISE,
+  ...REDUCTIONS,
+  ...MOVEMENT,
+  ...EINSUM,
 ]

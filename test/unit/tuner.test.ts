@@ -165,7 +165,7 @@ describe('the session', () => {
     const client = startWorker(new Map())
     const inspect = {
       base_model: MODEL,
-      file: null,
+      files: null,
       model_dtype: 'fp32',
       device: 'wasm',
       allow_downloads: false,
@@ -187,11 +187,11 @@ describe('the session', () => {
       ],
       loose: true,
     })
-    const one = { ...inspect, base_model: 'local/one', file: 'one.onnx' }
+    const one = { ...inspect, base_model: 'local/one', files: ['one.onnx'] }
     expect(await client.request('inspect', one)).toMatchObject({ error: null, self_test: { ok: true } })
-    const broken = await client.request('inspect', { ...one, file: 'bad.onnx' })
+    const broken = await client.request('inspect', { ...one, files: ['bad.onnx'] })
     expect(broken.error).not.toBeNull()
-    expect((await failure(client.request('inspect', { ...one, file: 'none.onnx' }))).code).toBe('not_found')
+    expect((await failure(client.request('inspect', { ...one, files: ['none.onnx'] }))).code).toBe('not_found')
   })
 
   test('a q8 file is tuned as it is deployed, or exactly, as the job says', { timeout: 120_000 }, async () => {

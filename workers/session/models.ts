@@ -2,15 +2,17 @@
  * Models of the session: files loaded and graphs cut (the last few), and the one model that is open on a device. Opening
  * includes the checks that decide whether a model can be tuned: every op known, results equal to onnxruntime's.
  */
-import type { Engine } from '../../src/engine/engine'
+import { EngineError, type Engine } from '../../src/engine/engine'
 import { GraphModel } from '../../src/engine/graph-model'
+import type { MemoryEstimate, StepShape } from '../../src/engine/memory'
 import { referenceLogits } from '../../src/engine/ort/reference-logits'
 import { compareLogits, engineLogits, selfTestInput, type SelfTest } from '../../src/engine/self-test'
 import { coverage } from '../../src/graph/coverage'
 import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
 import { exactnessOf } from '../../src/graph/exactness'
+import { GraphError } from '../../src/graph/ir'
 import { readModel } from '../../src/graph/read'
-import { AUTO_FLOAT16, wantedFile } from '../../src/job/parameters'
+import { AUTO_FLOAT16, wantedFile, type Job } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
 import type { LoadedModel, LoadProgress, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
@@ -31,6 +33,7 @@ export interface ReadyModel {
 export interface OpenModel extends ReadyModel {
   readonly engine: Engine
   readonly frozen: GraphModel
+  readonly self_test: SelfTest
   readonly device_reason: string
 }
 
@@ -74,8 +77,8 @@ export class Models {
   /** By id and dtype as asked; insertion order is use order. */
   private readonly ready = new Map<string, ReadyModel>()
   private open: (OpenModel & { readonly key: string }) | null = null
-  /** Files that passed the self-test, by device: not tested again. */
-  private readonly tested = new Set<string>()
+  /** Files that passed the self-test, by device, and how: not tested again. */
+  private readonly tested = new Map<string, SelfTest>()
   /** Opening is done one after the other. */
   private queue: Promise<unknown> = Promise.resolve()
   /** Set while a run uses the open model: it must stay. */
@@ -187,6 +190,21 @@ export class Models {
       device_reason: `${model.device_reason}. File: ${loaded.dtype_reason}.`,
       embedding_std: frozen.embedding_std,
       auto_learning_rate: autoLearningRate(frozen.embedding_std),
+      self_test: model.self_test,
+      ops: opCounts(cut),
+    }
+  }
+
+  /** What a step needs of the device the job's model is open on; null while it is not, or has no such step. */
+  memory({ base_model }: Pick<Job, 'base_model'>, shape: StepShape): MemoryEstimate | null {
+    const { open } = this
+    if (open?.loaded.id !== base_model) return null
+    try {
+      return open.frozen.memory(shape)
+    } catch (error) {
+      // What is wrong with the shape is said where the run would fail; a preview goes on.
+      if (error instanceof GraphError || error instanceof EngineError) return null
+      throw error
     }
   }
 
@@ -225,9 +243,9 @@ export class Models {
     report?.({ type: 'stage', text: 'Preparing the device' })
     const { engine, reason } = await chooseEngine(this.services.ort, request.device, cut)
     try {
-      await this.requireSelfTest({ loaded, cut }, engine, report)
+      const self_test = await this.requireSelfTest({ loaded, cut }, engine, report)
       const frozen = new GraphModel({ cut, engine, max_positions: loaded.max_positions, simulate_rounding })
-      this.open = { key, loaded, cut, engine, frozen, device_reason: reason }
+      this.open = { key, loaded, cut, engine, frozen, self_test, device_reason: reason }
       return this.open
     } catch (error) {
       await engine.dispose().catch(() => undefined)
@@ -235,11 +253,13 @@ export class Models {
     }
   }
 
-  private async requireSelfTest(ready: ReadyModel, engine: Engine, report: Report | null): Promise<void> {
+  private async requireSelfTest(ready: ReadyModel, engine: Engine, report: Report | null): Promise<SelfTest> {
     const key = `${ready.loaded.sha256}|${engine.device}`
-    if (this.tested.has(key)) return
+    const known = this.tested.get(key)
+    if (known) return known
     report?.({ type: 'stage', text: 'Comparing with onnxruntime' })
-    const { max_abs_diff, tolerance, ok } = await this.selfTest(ready.loaded.parts, ready.cut, engine)
+    const result = await this.selfTest(ready.loaded.parts, ready.cut, engine)
+    const { max_abs_diff, tolerance, ok } = result
     if (!ok) {
       throw new CommandError(
         'unsupported',
@@ -247,7 +267,8 @@ export class Models {
         'A prompt tuned so would not work. Choose another device or model, and please report this.',
       )
     }
-    this.tested.add(key)
+    this.tested.set(key, result)
+    return result
   }
 
   private trim(): void {
@@ -255,6 +276,13 @@ export class Models {
     const kept = new Set([...models].slice(0, KEPT))
     for (const [key, ready] of [...this.ready]) if (!kept.has(ready)) this.ready.delete(key)
   }
+}
+
+/** Nodes of the parts that are trained through, and how many of them are known here. */
+function opCounts(cut: CutModel): ModelSummary['ops'] {
+  const { ops, unsupported } = coverage(...cutGraphs(cut))
+  const total = Object.values(ops).reduce((sum, count) => sum + count, 0)
+  return { total, supported: total - unsupported.length }
 }
 
 function refuseUnsupported(id: string, cut: CutModel): void {

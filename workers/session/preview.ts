@@ -18,5 +18,6 @@ export async function preview({ job, examples }: Commands['preview'], models: Mo
     tokenizerOf(model.loaded),
     examples,
     null,
+    (shape) => models.memory(checked.job, shape),
   )
 }

@@ -21,6 +21,13 @@ export interface NodeOptions {
   readonly outputs?: readonly string[]
 }
 
+/** Weights up to this many elements (norms, biases) are expanded once for all who read them. */
+const SHARED_ELEMENTS = 2 ** 15
+
+export function isHalf({ dtype }: Tensor): boolean {
+  return dtype === 'float16' || dtype === 'bfloat16'
+}
+
 export class GraphBuilder {
   readonly nodes: Node[] = []
   readonly initializers = new Map<string, Tensor>()
@@ -53,6 +60,14 @@ export class GraphBuilder {
     const [first] = outputs
     if (first === undefined) throw new EngineError(`${op_type} '${this.origin}' has no output`)
     return first
+  }
+
+  /**
+   * A node on weights alone, for the one product that is emitted next: it runs just before that (see `lastFirst` in lower.ts), and no equal
+   * node is shared with it (see ort-session.ts).
+   */
+  expanding(op_type: string, inputs: readonly string[], attributes: NodeOptions['attributes'] = {}): string {
+    return this.node(op_type, inputs, { attributes })
   }
 
   freshName(): string {
@@ -135,6 +150,11 @@ export class GraphBuilder {
     return this.node('Reshape', [x, this.int64s(to)], { ...allowZero(to), ...(outputs && { outputs }) })
   }
 
+  /** A tensor as an initializer, once for each key. */
+  held(key: string, tensor: Tensor): string {
+    return this.shared(`held ${key}`, () => this.initializer(tensor))
+  }
+
   private initializer(tensor: Tensor): string {
     const name = this.freshName()
     this.initializers.set(name, tensor)
@@ -150,6 +170,8 @@ export class GraphBuilder {
       this.initializers.set(name, tensor)
       return name
     }
+    // What is expanded anew at every use is not shared.
+    if (isHalf(tensor) && elementCount(dims) > SHARED_ELEMENTS) return this.converted(name, tensor, { dtype, dims })
     return this.shared(`constant ${name}`, () => this.converted(name, tensor, { dtype, dims }))
   }
 
@@ -161,11 +183,21 @@ export class GraphBuilder {
       )
     }
     if (dtype !== 'float32') return this.initializer(fromIntegers(dtype, dims, toIntegers(tensor)))
-    if (tensor.dtype !== 'float16' && tensor.dtype !== 'bfloat16') return this.initializer(fromFloat32(dims, toFloat32(tensor)))
-    // The file's own bytes go in and onnxruntime expands them: no second copy of the weights in JavaScript.
-    const half = this.initializer(viewAs(tensor, dims))
-    return this.node('Cast', [half], { attributes: { to: int(FLOAT) } })
+    if (!isHalf(tensor)) return this.initializer(fromFloat32(dims, toFloat32(tensor)))
+    // The file's own bytes go in and are expanded for the node that reads them: no other copy stays.
+    if (tensor.dtype === 'float16') {
+      return this.expanding('Cast', [this.held(`half ${name}`, viewAs(tensor, dims))], { to: int(FLOAT) })
+    }
+    // onnxruntime's CPU provider has no Cast from bfloat16.
+    const bits = this.held(`half ${name}`, viewAs(tensor, dims, 'uint16'))
+    const table = this.shared('bfloat16 values', () => this.initializer(fromFloat32([65536], bfloat16Values())))
+    return this.expanding('Gather', [table, this.expanding('Cast', [bits], { to: int(INT32) })])
   }
+}
+
+/** The number each 16 bits stand for. */
+function bfloat16Values(): Float32Array {
+  return new Float32Array(Uint32Array.from({ length: 65536 }, (_, bits) => bits << 16).buffer)
 }
 
 /** TensorProto.DataType, for Cast. */

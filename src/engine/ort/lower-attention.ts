@@ -92,7 +92,7 @@ function rotate(op: OpNamed<'RotaryEmbedding' | 'RotaryEmbeddingGrad'>, builder:
 function swapHalves(builder: GraphBuilder, x: string, size: number): string {
   if (size % 2 !== 0) throw new EngineError(`rotary embedding of '${x}': its last axis is odd (${size})`)
   const halves = [builder.freshName(), builder.freshName()]
-  builder.node('Split', [x], { outputs: halves, attributes: { axis: int(-1) } })
+  builder.node('Split', [x], { outputs: halves, attributes: { axis: int(-1), num_outputs: int(2) } })
   return builder.node('Concat', [...halves].reverse(), { attributes: { axis: int(-1) } })
 }
 

@@ -3,7 +3,7 @@
  * statistics, because those kernels' Mean and InvStdDev outputs are not there on every provider.
  */
 import type { OpNamed } from '../../graph/program'
-import { float, int, ints, type GraphBuilder } from './graph-builder'
+import { float, int, type GraphBuilder } from './graph-builder'
 
 export function lowerLayerNorm(op: OpNamed<'LayerNorm'>, builder: GraphBuilder): void {
   const attributes = { axis: int(-1), epsilon: float(op.attrs.epsilon) }
@@ -41,7 +41,7 @@ export function lowerRMSNormGrad(op: OpNamed<'RMSNormGrad'>, builder: GraphBuild
 }
 
 function rowMean(builder: GraphBuilder, x: string): string {
-  return builder.node('ReduceMean', [x], { attributes: { axes: ints([-1]), keepdims: int(1) } })
+  return builder.node('ReduceMean', [x, builder.int64s([-1])], { attributes: { keepdims: int(1) } })
 }
 
 /** 1 / sqrt(mean(x^2) + epsilon) per row. */

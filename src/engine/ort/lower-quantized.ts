@@ -2,14 +2,16 @@
  * q8 linear layers. With simulated rounding they are the very chain quantize_dynamic writes, so onnxruntime fuses and computes
  * them as it does the original file: bit for bit.
  */
+import { elementCount } from '../../graph/ir'
+import { bytesFormat, type PackedFormat } from '../../graph/packed'
 import type { OpNamed } from '../../graph/program'
 import { FLOAT, int, type GraphBuilder } from './graph-builder'
-import { matMul } from './lower-matmul'
+import { lowerPackedMatMul } from './lower-packed'
 
 export function lowerDynamicQuantizedMatMul(op: OpNamed<'DynamicQuantizedMatMul'>, builder: GraphBuilder): void {
   const [x, w] = [builder.input(op, 0), builder.input(op, 1)]
   if (!op.attrs.simulate_rounding) {
-    matMul(builder, x, dequantized(op, builder), { outputs: op.outputs })
+    lowerPackedMatMul({ ...op, op: 'PackedMatMul', attrs: formatOf(op, builder) }, builder)
     return
   }
   const [scale, zeroPoint] = [builder.input(op, 2), builder.input(op, 3)]
@@ -21,7 +23,7 @@ export function lowerDynamicQuantizedMatMul(op: OpNamed<'DynamicQuantizedMatMul'
 
 /** dy ((w - zero point) scale)^T. */
 export function lowerDynamicQuantizedMatMulGrad(op: OpNamed<'DynamicQuantizedMatMulGrad'>, builder: GraphBuilder): void {
-  matMul(builder, builder.input(op, 0), dequantized(op, builder), { transB: true, outputs: op.outputs })
+  lowerPackedMatMul({ ...op, op: 'PackedMatMulGrad', attrs: formatOf(op, builder) }, builder)
 }
 
 /** Layers with the same input (q, k and v) share its rounding, as quantize_dynamic lets them. */
@@ -33,10 +35,6 @@ function quantizedInput(builder: GraphBuilder, x: string): readonly [string, str
   return [levels, scale, zero]
 }
 
-/** The weight as float32 [K,N]. Once per weight: the gradient takes the same one, transposed by the matrix kernel. */
-function dequantized(op: OpNamed<'DynamicQuantizedMatMul' | 'DynamicQuantizedMatMulGrad'>, builder: GraphBuilder): string {
-  const [w, scale, zeroPoint] = [builder.input(op, 1), builder.input(op, 2), builder.input(op, 3)]
-  return builder.shared(`dequantized ${w} ${scale} ${zeroPoint}`, () =>
-    builder.node('DequantizeLinear', [w, scale, zeroPoint], { attributes: { axis: int(1) } }),
-  )
+function formatOf(op: OpNamed<'DynamicQuantizedMatMul' | 'DynamicQuantizedMatMulGrad'>, builder: GraphBuilder): PackedFormat {
+  return bytesFormat(builder.type(builder.input(op, 1)), elementCount(builder.dims(builder.input(op, 2))))
 }

@@ -1,4 +1,4 @@
-/** Standard ops in ONNX form: what program.ts keeps as attributes becomes inputs where opset 17 wants it so. */
+/** Standard ops in ONNX form: what program.ts keeps as attributes becomes inputs where opset 21 wants it so. */
 import type { OpNamed } from '../../graph/program'
 import { INT32, int, ints, type GraphBuilder } from './graph-builder'
 
@@ -14,10 +14,9 @@ export function lowerReduce(op: OpNamed<'ReduceSum'>, builder: GraphBuilder): vo
   const { axes, keepdims } = op.attrs
   const x = builder.input(op, 0)
   const attributes = { keepdims: int(Number(keepdims)) }
-  // Until opset 18 only ReduceSum takes its axes as an input. No axes would mean all of them.
+  // No axes would mean all of them.
   if (axes.length === 0) builder.node('Identity', [x], { outputs: op.outputs })
-  else if (op.op === 'ReduceSum') builder.node('ReduceSum', [x, builder.int64s(axes)], { outputs: op.outputs, attributes })
-  else builder.node(op.op, [x], { outputs: op.outputs, attributes: { ...attributes, axes: ints(axes) } })
+  else builder.node(op.op, [x, builder.int64s(axes)], { outputs: op.outputs, attributes })
 }
 
 export function lowerReshape(op: OpNamed<'Reshape'>, builder: GraphBuilder): void {

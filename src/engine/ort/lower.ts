@@ -1,11 +1,12 @@
 /**
- * A Program as an ONNX model (opset 17 and onnxruntime's own com.microsoft ops), for onnxruntime's CPU provider.
+ * A Program as an ONNX model (opset 21 and onnxruntime's own com.microsoft ops), for onnxruntime's CPU provider.
  *
  * Standard ops are nearly themselves here; the composites are written out by family in the lower-*.ts files. Nothing is
  * fused or folded by hand that onnxruntime does well by itself. Weights become initializers whose bytes are the file's own.
  */
 import type { Node, OnnxModel, ValueInfo } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
+import { sliceWeights } from '../slice-weights'
 import { GraphBuilder, MICROSOFT } from './graph-builder'
 import { lowerBarrier } from './lower-barrier'
 import { lowerGelu, lowerGeluGrad, lowerSilu, lowerSiluGrad } from './lower-activations'
@@ -14,6 +15,7 @@ import { lowerGatherRows, lowerGatherRowsGrad } from './lower-rows'
 import { lowerLabelLogProbability, lowerSoftmaxCrossEntropy, lowerWeightedLogSoftmax } from './lower-losses'
 import { lowerMatMul } from './lower-matmul'
 import { lowerLayerNorm, lowerLayerNormGrad, lowerRMSNorm, lowerRMSNormGrad } from './lower-norms'
+import { lowerPackedMatMul } from './lower-packed'
 import { lowerDynamicQuantizedMatMul, lowerDynamicQuantizedMatMulGrad } from './lower-quantized'
 import {
   lowerArgMax,
@@ -27,16 +29,21 @@ import {
   lowerTranspose,
 } from './lower-standard'
 
-/** First opset with LayerNormalization; its successors are onnxruntime's concern, not ours. */
-const OPSET = 17
-const IR_VERSION = 8
+/** First opset with int4 and with DequantizeLinear in blocks; its successors are onnxruntime's concern, not ours. */
+const OPSET = 21
+const IR_VERSION = 10
+/** Most elements of a weight of 16 bits and less that are expanded to float32 at once: 32 MiB. */
+const EXPANDED_ELEMENTS = 2 ** 23
 
 /**
  * The ONNX model that computes `program`: inputs and outputs in the program's order (each output once), dims fixed. Names are the
  * program's, but for an output that is an input or a constant as it is. Constants no op reads are left out.
  * @throws EngineError for a program that is inconsistent (an op lacks an input, a value has no type)
  */
-export function lower(program: Program): OnnxModel {
+export function lower(whole: Program, expanded_elements = EXPANDED_ELEMENTS): OnnxModel {
+  const program = sliceWeights(whole, ({ dtype, columns }) =>
+    dtype === 'float32' ? Infinity : Math.floor(expanded_elements / Math.max(1, columns)),
+  )
   const builder = new GraphBuilder(program)
   for (const op of program.ops) {
     builder.begin(op)
@@ -161,6 +168,9 @@ function lowerOp(op: Op, builder: GraphBuilder): void {
       return lowerDynamicQuantizedMatMul(op, builder)
     case 'DynamicQuantizedMatMulGrad':
       return lowerDynamicQuantizedMatMulGrad(op, builder)
+    case 'PackedMatMul':
+    case 'PackedMatMulGrad':
+      return lowerPackedMatMul(op, builder)
     case 'Barrier':
       return lowerBarrier(op, builder)
   }

@@ -11,6 +11,7 @@ import { createSession } from './ort-session'
 import { ortMessage, type OrtLibrary, type OrtSession, type OrtTensor } from './ort-library'
 import { peakActivationBytes } from '../../graph/peak-activations'
 import { startThreads } from './ort-threads'
+import { wasmMemory } from './wasm-memory'
 
 export interface OrtEngineOptions {
   readonly ort: OrtLibrary
@@ -36,6 +37,7 @@ interface Tally {
 
 class OrtEngine implements Engine {
   readonly device = 'wasm'
+  readonly memory = wasmMemory()
   private readonly tally: Tally = { buffers_created: 0, live_tensors: 0, bytes: 0 }
   private readonly executables = new Set<Executable>()
 

@@ -39,8 +39,12 @@ export async function createSession(ort: OrtLibrary, model: OnnxModel, options: 
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
         externalData,
-        // Packed weights would be a second copy of every matrix, and are no faster.
-        extra: { session: { disable_prepacking: '1' } },
+        extra: {
+          // Packed weights would be a second copy of every matrix, and are no faster.
+          session: { disable_prepacking: '1' },
+          // Weights of 16 bits and less are expanded when their product is due, each time anew: both of these would keep them all expanded.
+          optimization: { disable_specified_optimizers: 'ConstantFolding;CommonSubexpressionElimination' },
+        },
         ...options,
       }),
     ),

@@ -8,11 +8,12 @@ import { elementCount } from '../../graph/ir'
 import type { ValueType } from '../../graph/program'
 import { EngineError, type Counters, type HostArray } from '../engine'
 import type { OpTable } from './ops/op'
+import type { StoredWeight } from './stored-weight'
 import type { StepKernels } from './tfjs-kernels'
 
 export type BackendName = 'webgpu' | 'cpu'
 
-/** What a value is on the device: quantised bytes have been expanded before they get there. */
+/** What a value is on the device: quantised bytes are words of four (int32) there. */
 export type DeviceDType = 'float32' | 'int32' | 'bool'
 
 export interface Backend {
@@ -25,6 +26,11 @@ export interface Backend {
   readonly steps: StepKernels
   /** Most bytes one tensor may have. */
   readonly max_tensor_bytes: number
+  /**
+   * x [M, inner] times a stored matrix [inner, outer], or with `transB` the transpose of [outer, inner]: [M, outer] float32, by the weight as it is
+   * stored.
+   */
+  multiplyStored(x: TensorInfo, weight: StoredWeight, transB: boolean): TensorInfo
   /** A tensor with these values, on the device. The values may be kept by reference. */
   upload(values: HostArray, dims: readonly number[], dtype: DeviceDType): TensorInfo
   /** The values of several tensors in one go, as arrays of their own. Throws EngineError, DeviceLostError. */
@@ -100,7 +106,7 @@ export async function openBackend(name: BackendName): Promise<Backend> {
   return (await import('./webgpu-backend')).openWebGPUBackend()
 }
 
-/** Bytes a value takes on the device: every element type is four bytes wide there. */
+/** Bytes a value takes on the device: every element type is four bytes wide there, stored weights apart. */
 export function deviceBytes(type: Pick<ValueType, 'dims'>): number {
   return elementCount(type.dims) * 4
 }

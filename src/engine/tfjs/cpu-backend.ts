@@ -6,6 +6,8 @@ import { env, type BackendValues, type DataType, type TensorInfo } from '@tensor
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 import { EngineError, type Counters, type HostArray } from '../engine'
 import type { Backend, DeviceDType } from './backend'
+import { multiplyStoredOnCpu } from './cpu-stored-weight'
+import type { StoredWeight } from './stored-weight'
 
 /** Largest array V8 makes without trouble; a clear error is better than its "Array buffer allocation failed". */
 const MAX_TENSOR_BYTES = 2 ** 32 - 4
@@ -43,6 +45,12 @@ class CPUBackend implements Backend {
 
   upload(values: HostArray, dims: readonly number[], dtype: DeviceDType): TensorInfo {
     return this.tfjs.makeTensorInfo([...dims], dtype, values)
+  }
+
+  multiplyStored(x: TensorInfo, weight: StoredWeight, transB: boolean): TensorInfo {
+    const read = (tensor: TensorInfo) => wordsOrFloats(this.tfjs.readSync(tensor.dataId))
+    const { rows, columns } = weight.format
+    return this.upload(multiplyStoredOnCpu(read(x), weight, transB, read), [x.shape[0] ?? 1, transB ? rows : columns], 'float32')
   }
 
   read(tensors: readonly TensorInfo[]): Promise<HostArray[]> {
@@ -94,6 +102,11 @@ class CPUBackend implements Backend {
 function numbers(values: BackendValues): ArrayLike<number> {
   if (values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array) return values
   throw new EngineError('the cpu device gave values that are no numbers')
+}
+
+function wordsOrFloats(values: BackendValues): Float32Array | Int32Array {
+  if (values instanceof Float32Array || values instanceof Int32Array) return values
+  throw new EngineError('the cpu device gave values that are neither floats nor words')
 }
 
 /** The first tensor ever written in Node prints an advertisement for tfjs-node, unless tfjs runs in production mode. */

@@ -6,7 +6,16 @@
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount } from '../../graph/ir'
 import type { Op, Program } from '../../graph/program'
-import { EngineError, type Counters, type Engine, type Executable, type HostArray, type HostArrays } from '../engine'
+import {
+  EngineError,
+  type Counters,
+  type Engine,
+  type EngineMemory,
+  type Executable,
+  type HostArray,
+  type HostArrays,
+} from '../engine'
+import { rowsWithin, sliceWeights } from '../slice-weights'
 import { openBackend, type Backend, type BackendName } from './backend'
 import { runEmpty } from './ops/empty'
 import { OPS } from './ops/table'
@@ -16,15 +25,18 @@ import { WeightStore, withoutMinusInfinity, type Weight } from './weights'
 
 export interface TfjsEngineOptions {
   readonly backend: BackendName
+  /** Most bytes one tensor may have, where that should be less than the device holds. Larger weights of products are taken apart. */
+  readonly max_tensor_bytes?: number
 }
 
 /** @throws EngineError when the device can't be had */
-export async function createTfjsEngine(options: TfjsEngineOptions): Promise<Engine> {
-  return new TfjsEngine(await openBackend(options.backend))
+export async function createTfjsEngine({ backend, max_tensor_bytes }: TfjsEngineOptions): Promise<Engine> {
+  return new TfjsEngine(await openBackend(backend), max_tensor_bytes)
 }
 
 export class TfjsEngine implements Engine {
   readonly device: BackendName
+  readonly memory: EngineMemory
   readonly description: string
   readonly #kernels: Kernels
   readonly #weights: WeightStore
@@ -32,20 +44,31 @@ export class TfjsEngine implements Engine {
   #disposed = false
   #running = false
 
-  constructor(readonly backend: Backend) {
+  readonly #max_tensor_bytes: number
+
+  constructor(
+    readonly backend: Backend,
+    max_tensor_bytes = Infinity,
+  ) {
+    this.#max_tensor_bytes = Math.min(max_tensor_bytes, backend.max_tensor_bytes)
     this.device = backend.name
+    // No API says what a GPU has. Weights of 16 bits and less stay as they are, but for a few small ones (norms, biases).
+    const tensor_bytes = this.#max_tensor_bytes
+    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false, expands_weights: false }
     this.description = backend.description
     this.#kernels = new Kernels(backend)
     this.#weights = new WeightStore(backend)
   }
 
-  async load(program: Program): Promise<Executable> {
+  async load(whole: Program): Promise<Executable> {
     this.#assertUsable()
-    const planned = plan(program, this.backend.max_tensor_bytes)
+    const most = this.#max_tensor_bytes
+    const program = sliceWeights(whole, rowsWithin(most))
+    const planned = plan(program, most)
     const weights = new Map<string, Weight>()
     try {
-      for (const [key, { name, tensor, type, zero_point }] of planned.constants) {
-        const upload = () => this.#weights.acquire(name, tensor, type, zero_point)
+      for (const [key, { name, tensor, type, form }] of planned.constants) {
+        const upload = () => this.#weights.acquire(name, tensor, type, form)
         weights.set(key, this.backend.attributed(`uploading '${name}'`, upload))
       }
       await this.backend.settled()

@@ -8,6 +8,7 @@ import { getKernel, type NamedAttrMap, type NamedTensorInfoMap, type TensorInfo 
 import { elementCount } from '../../graph/ir'
 import { EngineError, type HostArray } from '../engine'
 import type { Backend, DeviceDType } from './backend'
+import type { StoredWeight } from './stored-weight'
 import { around, broadcastDims, mergeBroadcast, mergePermutation, mergeReduction, sameDims } from './shapes'
 
 export type UnaryKernel =
@@ -267,6 +268,14 @@ export class Kernels {
     const own = this.backend.steps.matMul3
     if (own) return this.adopt(own(a, b, transposeA, transposeB))
     return this.#call('BatchMatMul', { a, b }, { transposeA, transposeB })
+  }
+
+  /** x [..., inner] times a stored matrix [inner, outer], or with `transB` the transpose of [outer, inner]. */
+  storedMatMul(x: TensorInfo, weight: StoredWeight, transB: boolean): TensorInfo {
+    const { rows, columns } = weight.format
+    const [inner, outer] = transB ? [columns, rows] : [rows, columns]
+    const flat = this.reshape(x, [elementCount(x.shape) / Math.max(1, inner), inner])
+    return this.reshape(this.adopt(this.backend.multiplyStored(flat, weight, transB)), [...x.shape.slice(0, -1), outer])
   }
 
   dispose(): void {

@@ -9,8 +9,10 @@ import { elementCount } from '../../graph/ir'
 import { DeviceLostError, EngineError, type Counters, type HostArray } from '../engine'
 import { describeAdapter, requestAdapter, type Backend, type DeviceDType } from './backend'
 import { DeviceMeter } from './device-meter'
+import { runStoredMatMul } from './kernels/stored-matmul'
 import { webgpuOps, webgpuSteps } from './kernels/webgpu'
 import type { OpTable } from './ops/op'
+import type { StoredWeight } from './stored-weight'
 import type { StepKernels } from './tfjs-kernels'
 
 /** Asked for where the adapter has them. */
@@ -113,6 +115,10 @@ export class WebGPU implements Backend {
     // refers to it and the write may go first.
     this.device.queue.writeBuffer(this.#buffer(tensor), 0, values instanceof Uint8Array ? Int32Array.from(values) : values)
     return tensor
+  }
+
+  multiplyStored(x: TensorInfo, weight: StoredWeight, transB: boolean): TensorInfo {
+    return runStoredMatMul(this.tfjs, x, weight, transB)
   }
 
   async read(tensors: readonly TensorInfo[]): Promise<HostArray[]> {

@@ -1,7 +1,7 @@
 /**
- * The frozen weights on the device: one copy for each Tensor object (and form), however many programs use it. Half-precision and
- * quantised weights become float32 here; the least float32 stands for minus infinity, so that a fully masked row of attention
- * scores has a softmax (PyTorch's own masks hold that number).
+ * The frozen weights on the device: one copy for each Tensor object (and form), however many programs use it. Packed weights and 16-bit
+ * matrices that a product reads stay as they are; other 16-bit floats become float32 here. The least float32 stands for minus infinity, so
+ * that a fully masked row of attention scores has a softmax (PyTorch's own masks hold that number).
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { elementCount, type Tensor } from '../../graph/ir'
@@ -24,35 +24,46 @@ export interface Weight {
 }
 
 export class WeightStore {
-  readonly #entries = new Map<Tensor, Map<Tensor | string, Entry>>()
+  readonly #entries = new Map<Tensor, Map<string, Entry>>()
 
   constructor(readonly backend: Backend) {}
 
   /**
    * @param name for messages
-   * @param zero_point for quantised weights [K,N]: subtracted, length 1 or N
    * @throws EngineError when the tensor does not fit its value type
    */
-  acquire(name: string, tensor: Tensor, type: ValueType, zero_point: Tensor | null): Weight {
-    const forms = this.#entries.get(tensor) ?? new Map<Tensor | string, Entry>()
-    const form = zero_point ?? `${type.dtype} ${type.dims.join('x')}`
-    let entry = forms.get(form)
+  acquire(name: string, tensor: Tensor, type: ValueType, form: WeightForm): Weight {
+    const forms = this.#entries.get(tensor) ?? new Map<string, Entry>()
+    const key = form === 'words' ? form : `${type.dtype} ${type.dims.join('x')}`
+    let entry = forms.get(key)
     if (entry === undefined) {
-      const dtype = zero_point === null ? deviceDType(type) : 'float32'
-      const values = zero_point === null ? weightValues(name, tensor, dtype) : centred(name, tensor, zero_point)
-      if (values.length !== elementCount(type.dims)) {
-        throw new EngineError(`constant '${name}' has ${values.length} elements, the program says [${type.dims.join(', ')}]`)
-      }
-      entry = { tensor: this.backend.upload(values, type.dims, dtype), users: 0 }
-      forms.set(form, entry)
+      entry = { tensor: form === 'words' ? this.#words(tensor) : this.#numbers(name, tensor, type), users: 0 }
+      forms.set(key, entry)
       this.#entries.set(tensor, forms)
     }
     const held = entry
     held.users++
-    return { tensor: held.tensor, release: () => this.#release(tensor, form, held) }
+    return { tensor: held.tensor, release: () => this.#release(tensor, key, held) }
   }
 
-  #release(tensor: Tensor, form: Tensor | string, entry: Entry): void {
+  #words({ bytes }: Tensor): TensorInfo {
+    const count = Math.ceil(bytes.byteLength / 4)
+    const whole = bytes.byteLength === count * 4 && bytes.byteOffset % 4 === 0
+    const padded = whole ? bytes : new Uint8Array(count * 4)
+    if (!whole) padded.set(bytes)
+    return this.backend.upload(new Int32Array(padded.buffer, padded.byteOffset, count), [count], 'int32')
+  }
+
+  #numbers(name: string, tensor: Tensor, type: ValueType): TensorInfo {
+    const dtype = deviceDType(type)
+    const values = weightValues(name, tensor, dtype)
+    if (values.length !== elementCount(type.dims)) {
+      throw new EngineError(`constant '${name}' has ${values.length} elements, the program says [${type.dims.join(', ')}]`)
+    }
+    return this.backend.upload(values, type.dims, dtype)
+  }
+
+  #release(tensor: Tensor, form: string, entry: Entry): void {
     if (--entry.users > 0) return
     const forms = this.#entries.get(tensor)
     forms?.delete(form)
@@ -60,6 +71,9 @@ export class WeightStore {
     this.backend.release(entry.tensor)
   }
 }
+
+/** As numbers of the value's type, or as the bytes of the file in words of four. */
+export type WeightForm = 'numbers' | 'words'
 
 /** Bytes become whole numbers on the device. */
 export function deviceDType(type: ValueType): DeviceDType {
@@ -79,17 +93,5 @@ function weightValues(name: string, tensor: Tensor, dtype: DeviceDType): HostArr
   const out = Int32Array.from(integers)
   const wrong = integers.findIndex((value, i) => value !== out[i])
   if (wrong >= 0) throw new EngineError(`constant '${name}': ${integers[wrong]} at ${wrong} is no 32-bit integer`)
-  return out
-}
-
-function centred(name: string, tensor: Tensor, zero_point: Tensor): Float32Array {
-  const columns = tensor.dims.at(-1) ?? 1
-  const zeros = toFloat32(zero_point)
-  if (zeros.length !== 1 && zeros.length !== columns) {
-    throw new EngineError(`quantised constant '${name}' has ${columns} columns and ${zeros.length} zero points`)
-  }
-  const values = toFloat32(tensor)
-  const out = new Float32Array(values.length)
-  for (let i = 0; i < out.length; i++) out[i] = (values[i] ?? 0) - (zeros[zeros.length === 1 ? 0 : i % columns] ?? 0)
   return out
 }

@@ -45,7 +45,7 @@ function rowWiseChain(view: ProgramView, value: string): { ops: Op[]; source: st
       if (op.attrs.transA || view.dims(second).length !== 2 || !view.isConstant(second)) break
     } else if (op.op === 'Add') {
       if (op.inputs.filter((input) => isFlatInput(view, op, input)).length !== 1) break
-    } else if (op.op !== 'DynamicQuantizedMatMul') break
+    } else if (op.op !== 'DynamicQuantizedMatMul' && op.op !== 'PackedMatMul') break
     ops.unshift(op)
     source = op.inputs.find((input) => isFlatInput(view, op, input)) ?? first
   }

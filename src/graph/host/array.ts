@@ -18,7 +18,11 @@ export interface NdArray {
 /** Shape and mask arithmetic is small; a result beyond this is a hostile or unsuitable graph (256 MB of floats). */
 export const MAX_ELEMENTS = 64 * 1024 * 1024
 
+/** Axes of a value: ONNX has no limit, onnxruntime's kernels take 8 or fewer. */
+const MAX_RANK = 32
+
 export function checkedCount(dims: readonly number[]): number {
+  if (dims.length > MAX_RANK) throw new GraphError(`a value of ${dims.length} axes, the limit is ${MAX_RANK}`)
   for (const dim of dims) {
     if (!Number.isInteger(dim) || dim < 0) throw new GraphError(`[${dims.join(', ')}] is not a shape`)
   }

@@ -59,7 +59,8 @@ export function atNode<T>(node: Node, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof GraphError) throw new GraphError(`${describeNode(node)}: ${error.message}`)
+    const name = new GraphError(describeNode(node)).message
+    if (error instanceof GraphError && !error.message.startsWith(name)) throw new GraphError(`${name}: ${error.message}`)
     throw error
   }
 }

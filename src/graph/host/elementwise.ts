@@ -67,8 +67,17 @@ export const Sigmoid = unary((x) => 1 / (1 + Math.exp(-x)))
 export const Relu = unary((x) => (x < 0 ? 0 : x))
 export const Floor = unary(Math.floor)
 export const Ceil = unary(Math.ceil)
+/** To the nearest integer; halves to the even one. */
+export const Round = unary((x) => {
+  const below = Math.floor(x)
+  return x - below === 0.5 ? below + (Math.abs(below) % 2) : Math.round(x)
+})
 export const Not = toBool((x) => x === 0)
 export const IsNaN = toBool(Number.isNaN)
+export const IsInf: HostOp = (call) => {
+  const [positive, negative] = ['detect_positive', 'detect_negative'].map((name) => intAttribute(call.node, name, 1) === 1)
+  return [map(input(call, 0), (x) => ((x === Infinity && positive) || (x === -Infinity && negative) ? 1 : 0), 'bool')]
+}
 
 export const Add = binary((a, b) => a + b)
 export const Sub = binary((a, b) => a - b)

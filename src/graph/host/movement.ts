@@ -163,7 +163,7 @@ export const Split: HostOp = (call) => {
 }
 
 /** Negative indices count from the end. @throws GraphError when out of range, naming the size of the table */
-function indexInto(index: number, size: number): number {
+export function indexInto(index: number, size: number): number {
   const positive = index < 0 ? index + size : index
   if (!(positive >= 0 && positive < size)) throw new GraphError(`index ${index} into ${size} entries`)
   return positive

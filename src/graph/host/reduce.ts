@@ -62,6 +62,36 @@ export const ReduceMean = reduction(
   (a, b) => a + b,
   (total, count) => total / count,
 )
+export const ReduceL1 = reduction(18, 0, (a, b) => a + Math.abs(b), asIs)
+export const ReduceL2 = reduction(18, 0, (a, b) => a + b * b, Math.sqrt)
+export const ReduceSumSquare = reduction(18, 0, (a, b) => a + b * b, asIs)
+
+/** Index of the first (or, where asked for, last) element that no other beats. */
+const argument =
+  (beats: (a: number, b: number) => boolean): HostOp =>
+  (call) => {
+    const x = input(call, 0)
+    const axis = axisOf(intAttribute(call.node, 'axis', 0), x.dims.length)
+    const takesLast = intAttribute(call.node, 'select_last_index', 0) === 1
+    const size = x.dims[axis] ?? 0
+    const inner = elementCount(x.dims.slice(axis + 1))
+    const out = zeros(
+      'int64',
+      x.dims.map((dim, i) => (i === axis ? 1 : dim)),
+    )
+    for (let line = 0; line < out.data.length; line++) {
+      const start = Math.floor(line / inner) * size * inner + (line % inner)
+      const at = (k: number) => x.data[start + k * inner] ?? NaN
+      let best = 0
+      for (let k = 1; k < size; k++) if (beats(at(k), at(best)) || (takesLast && at(k) === at(best))) best = k
+      out.data[line] = best
+    }
+    const dropped = x.dims.filter((_, i) => i !== axis)
+    return [intAttribute(call.node, 'keepdims', 1) === 1 ? out : withDims(out, dropped)]
+  }
+
+export const ArgMax = argument((a, b) => a > b)
+export const ArgMin = argument((a, b) => a < b)
 
 export const CumSum: HostOp = (call) => {
   const x = input(call, 0)
@@ -86,6 +116,9 @@ export const CumSum: HostOp = (call) => {
 
 export const MatMul: HostOp = (call) => [matmul(input(call, 0), input(call, 1))]
 
+/** Tables of angles and the like are multiplied here, never weights: a second of work is a hostile graph. */
+const MAX_PRODUCTS = 2 ** 30
+
 /** numpy.matmul. A vector on the left is a row, on the right a column, and that axis is gone from the result. */
 export function matmul(left: NdArray, right: NdArray): NdArray {
   const a = left.dims.length === 1 ? withDims(left, [1, ...left.dims]) : left
@@ -95,6 +128,11 @@ export function matmul(left: NdArray, right: NdArray): NdArray {
   if (b.dims.at(-2) !== k) throw new GraphError(`[${left.dims.join(', ')}] times [${right.dims.join(', ')}]`)
   const [aBatch, bBatch] = [a.dims.slice(0, -2), b.dims.slice(0, -2)]
   const batch = broadcastDims(aBatch, bBatch)
+  const products = elementCount([...batch, m, k, n])
+  if (!(products <= MAX_PRODUCTS))
+    throw new GraphError(
+      `[${left.dims.join(', ')}] times [${right.dims.join(', ')}] takes ${products} products, the limit is ${MAX_PRODUCTS}`,
+    )
   const out = zeros(a.dtype, [...batch, m, n])
   const bStarts = new Array<number>(elementCount(batch))
   forEachOffset(batch, broadcastStrides(bBatch, batch), (i, offset) => (bStarts[i] = offset * k * n))

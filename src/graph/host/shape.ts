@@ -73,6 +73,9 @@ export const Range: HostOp = (call) => {
 
 export const Cast: HostOp = (call) => [castTo(input(call, 0), ndDType(elementType(intAttribute(call.node, 'to'))))]
 
+/** To the type of the second input. */
+export const CastLike: HostOp = (call) => [castTo(input(call, 0), input(call, 1).dtype)]
+
 const WRAPPERS: Partial<Record<NdArray['dtype'], (values: Float32Array | Float64Array) => ArrayLike<number>>> = {
   int32: (values) => Int32Array.from(values),
   int16: (values) => Int16Array.from(values),

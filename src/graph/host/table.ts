@@ -5,9 +5,11 @@
 import { GraphError, type Node } from '../ir'
 import type { NdArray } from './array'
 import { atNode, opKey } from './attributes'
+import { Einsum } from './einsum'
 import * as E from './elementwise'
 import * as M from './movement'
 import type { HostOp } from './op'
+import * as P from './place'
 import * as Q from './quantize'
 import * as R from './reduce'
 import * as S from './shape'
@@ -16,19 +18,22 @@ import * as S from './shape'
 const OPS: Readonly<Record<string, HostOp>> = {
   // shapes, types, constants
   Shape: S.Shape, Size: S.Size, Identity: S.Identity, Dropout: S.Identity, Constant: S.Constant, ConstantOfShape: S.ConstantOfShape,
-  Range: S.Range, Cast: S.Cast, Reshape: S.Reshape, Squeeze: S.Squeeze, Unsqueeze: S.Unsqueeze, Flatten: S.Flatten,
+  Range: S.Range, Cast: S.Cast, CastLike: S.CastLike, Reshape: S.Reshape, Squeeze: S.Squeeze, Unsqueeze: S.Unsqueeze, Flatten: S.Flatten,
   // element by element
   Neg: E.Neg, Abs: E.Abs, Sign: E.Sign, Sqrt: E.Sqrt, Reciprocal: E.Reciprocal, Exp: E.Exp, Log: E.Log, Sin: E.Sin, Cos: E.Cos,
-  Tanh: E.Tanh, Sigmoid: E.Sigmoid, Relu: E.Relu, Floor: E.Floor, Ceil: E.Ceil, Not: E.Not, IsNaN: E.IsNaN, Clip: E.Clip,
+  Tanh: E.Tanh, Sigmoid: E.Sigmoid, Relu: E.Relu, Floor: E.Floor, Ceil: E.Ceil, Round: E.Round, Not: E.Not, IsNaN: E.IsNaN, IsInf: E.IsInf,
+  Clip: E.Clip,
   Add: E.Add, Sub: E.Sub, Mul: E.Mul, Div: E.Div, Mod: E.Mod, Pow: E.Pow, Max: E.Max, Min: E.Min, Sum: E.Sum,
   Equal: E.Equal, Less: E.Less, LessOrEqual: E.LessOrEqual, Greater: E.Greater, GreaterOrEqual: E.GreaterOrEqual,
   And: E.And, Or: E.Or, Xor: E.Xor, Where: E.Where,
   // movement
   Transpose: M.Transpose, Expand: M.Expand, Tile: M.Tile, Concat: M.Concat, Slice: M.Slice, Split: M.Split, Gather: M.Gather,
   GatherElements: M.GatherElements, GatherND: M.GatherND, ScatterND: M.ScatterND, Trilu: M.Trilu,
+  Pad: P.Pad, ScatterElements: P.ScatterElements, OneHot: P.OneHot, EyeLike: P.EyeLike,
   // combining
   ReduceSum: R.ReduceSum, ReduceProd: R.ReduceProd, ReduceMax: R.ReduceMax, ReduceMin: R.ReduceMin, ReduceMean: R.ReduceMean,
-  CumSum: R.CumSum, MatMul: R.MatMul, Softmax: R.Softmax,
+  ReduceL1: R.ReduceL1, ReduceL2: R.ReduceL2, ReduceSumSquare: R.ReduceSumSquare, ArgMax: R.ArgMax, ArgMin: R.ArgMin,
+  CumSum: R.CumSum, MatMul: R.MatMul, Softmax: R.Softmax, Einsum,
   // quantised weights
   DequantizeLinear: Q.DequantizeLinear,
 }

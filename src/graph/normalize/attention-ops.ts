@@ -35,14 +35,14 @@ function columns({ emit }: DeviceCall, x: DeviceLane, sizes: readonly number[]):
 
 /**
  * (query, key?, value?, past_key?, past_value?, seqlens_k, total_sequence_length, cos_cache?, sin_cache?, position_ids?, attention_bias?,
- * head_sink?). Always causal. seqlens_k is the number of tokens in each row less one, which says that padding stands on the right: no
+ * head_sink?, k_scale?, v_scale?, q_norm_weight?, k_norm_weight?). Always causal. seqlens_k is the number of tokens in each row less one, which says that padding stands on the right: no
  * token sees it, so nothing here depends on it.
  */
 export const GroupQueryAttention: DeviceRule = (call) => {
   const { node } = call
   const [heads, keyHeads] = [intAttribute(node, 'num_heads'), intAttribute(node, 'kv_num_heads')]
   refusePast(call, 3, 4)
-  refuseInputs(call, 12)
+  if (call.inputs[12] || call.inputs[13]) return fail('quantised keys and values are not supported')
   const query = deviceInput(call, 0)
   const [batch = 0, length = 0, width = 0] = query.dims
   const packed = !call.inputs[1] && !call.inputs[2]
@@ -54,7 +54,7 @@ export const GroupQueryAttention: DeviceRule = (call) => {
   const [q, k, v] = parts.map((part, i) => toHeads(call, part, i === 0 ? heads : keyHeads))
   if (!q || !k || !v || k.dims[2] !== length || v.dims[2] !== length) return fail(`keys or values are not of ${length} positions`)
   const turn = groupRotary(call, batch, length)
-  const [turnedQ, turnedK] = [turn(q), turn(k)]
+  const [turnedQ, turnedK] = [turn(normed(call, q, 14)), turn(normed(call, k, 15))]
   const window = intAttribute(node, 'local_window_size', -1)
   const y = attend(call, {
     q: turnedQ,
@@ -66,6 +66,14 @@ export const GroupQueryAttention: DeviceRule = (call) => {
     sink: sinkOf(call, heads),
   })
   return [fromHeads(call, y), turnedK, v]
+}
+
+/** Heads [B,N,S,D] divided by their root mean square, times the weight [D] of input `i`, where there is one. */
+function normed(call: DeviceCall, x: DeviceLane, i: number): DeviceLane {
+  const weight = optionalHost(call, i)
+  if (!weight) return x
+  const epsilon = floatAttribute(call.node, 'qk_norm_epsilon', 1e-6)
+  return call.emit.emit({ op: 'RMSNorm', attrs: { epsilon } }, [x, weight])
 }
 
 /** The rotation inside GroupQueryAttention, of heads [B,N,S,D]; positions count from 0 unless they are given. */

@@ -2,7 +2,7 @@
 import { sameDims } from '../op-types'
 import type { BinaryName, UnaryName } from '../program'
 import { full, ndDType } from '../host/array'
-import { intAttribute, stringAttribute } from '../host/attributes'
+import { intAttribute } from '../host/attributes'
 import { elementType } from '../host/shape'
 import { HostLane, type DeviceLane, type Lane } from './lanes'
 import { scaledProduct } from './quantized'
@@ -94,6 +94,19 @@ export const Greater: DeviceRule = (call) => [binary(call, 'Greater', input(call
 export const Less: DeviceRule = (call) => [binary(call, 'Greater', input(call, 1), input(call, 0))]
 export const Equal: DeviceRule = (call) => [binary(call, 'Equal', input(call, 0), input(call, 1))]
 
+const negated = ({ emit }: DeviceCall, x: DeviceLane): DeviceLane => emit.emit({ op: 'Not', attrs: {} }, [x])
+export const GreaterOrEqual: DeviceRule = (call) => [negated(call, binary(call, 'Greater', input(call, 1), input(call, 0)))]
+export const LessOrEqual: DeviceRule = (call) => [negated(call, binary(call, 'Greater', input(call, 0), input(call, 1)))]
+
+/** -1, 0 or 1; its gradient is 0 everywhere, as in PyTorch. */
+export const Sign: DeviceRule = (call) => {
+  const { emit } = call
+  const [x, zero] = [deviceInput(call, 0), emit.scalar(0)]
+  const chosen = (condition: DeviceLane, value: number, other: Lane) =>
+    emit.emit({ op: 'Where', attrs: {} }, [condition, emit.scalar(value), other])
+  return [chosen(binary(call, 'Greater', x, zero), 1, chosen(binary(call, 'Greater', zero, x), -1, zero))]
+}
+
 export const Where: DeviceRule = (call) => {
   const [condition, x, y] = [input(call, 0), input(call, 1), input(call, 2)]
   const dims = resultDims(condition, x, y)
@@ -103,13 +116,14 @@ export const Where: DeviceRule = (call) => {
   return [call.emit.emit({ op: 'Where', attrs: {} }, [withoutRepeats(call, condition, other), x, y])]
 }
 
-/** Nothing on the device is ever NaN: masks come in finite (see Emitter), so this is false all over. */
+/** Nothing on the device is ever NaN or infinite: masks come in finite (see Emitter), so this is false all over. */
 export const IsNaN: DeviceRule = (call) => {
   const x = deviceInput(call, 0)
   // One element broadcasts to whatever Where combines it with.
   const dims = x.dims.map(() => 1)
-  return [HostLane.of(call.node.outputs[0] ?? 'IsNaN', full('bool', dims, 0))]
+  return [HostLane.of(call.node.outputs[0] ?? call.node.op_type, full('bool', dims, 0))]
 }
+export const IsInf: DeviceRule = IsNaN
 
 /** Floats are all float32 on the device. A condition becomes 1 and 0. */
 export const Cast: DeviceRule = (call) => {
@@ -117,17 +131,23 @@ export const Cast: DeviceRule = (call) => {
   const to = elementType(intAttribute(call.node, 'to'))
   if (ndDType(to) !== 'float32') return fail(`a value that depends on the embeddings is cast to ${to}`)
   if (x.kind === 'integer product') return [x]
+  return asFloat(call, x)
+}
+
+function asFloat(call: DeviceCall, x: Lane): Lane[] {
   if (x.kind === 'device' && x.dtype === 'bool') {
     return [call.emit.emit({ op: 'Where', attrs: {} }, [x, call.emit.scalar(1), call.emit.scalar(0)])]
   }
-  return [deviceInput(call, 0)]
+  // A host value whose type is that of a computed one stays where it is.
+  return [x.kind === 'host' ? call.host('Cast', [x], { to: { type: 'int', value: 1 } }) : deviceInput(call, 0)]
+}
+
+/** To the type of input 1: what Cast does, or a change between floating types, which are one type here. */
+export const CastLike: DeviceRule = (call) => {
+  const like = input(call, 1)
+  if (like.kind !== 'quantized' && 'dtype' in like && like.dtype !== 'float32')
+    return fail(`a value that depends on the embeddings is cast to ${like.dtype}`)
+  return asFloat(call, input(call, 0))
 }
 
 export const Identity: DeviceRule = (call) => [input(call, 0)]
-
-/** ONNX's Gelu (operator set 20). */
-export const Gelu: DeviceRule = (call) => {
-  const approximate = stringAttribute(call.node, 'approximate', 'none')
-  if (approximate !== 'none' && approximate !== 'tanh') return fail(`approximate '${approximate}' is not supported`)
-  return [call.emit.emit({ op: 'Gelu', attrs: { approximate } }, [deviceInput(call, 0)])]
-}

@@ -6,7 +6,7 @@ import { elementCount, GraphError, type Tensor } from '../ir'
 import { outputTypes, sameDims, type OpDraft } from '../op-types'
 import type { Op, Program, ValueDType, ValueType } from '../program'
 import { full, type NdArray } from '../host/array'
-import { HostLane, type DeviceLane, type Lane } from './lanes'
+import { HostLane, type DeviceLane, type Lane, type PackedWeight } from './lanes'
 
 /** Stands for -Infinity in masks: a row that is masked as a whole then stays finite in Softmax and its gradient. */
 const LOWEST = -3.4e38
@@ -32,6 +32,8 @@ export class Emitter {
   private readonly hostNames = new Map<HostLane, string>()
   private readonly sharedLanes = new Map<string, HostLane>()
   private readonly taken: Set<string>
+  /** The last number given to a name that was taken: names that repeat without end are not counted through each time. */
+  private readonly numbered = new Map<string, number>()
   /** Mask-dependent values the program reads, by input name. */
   readonly fed = new Map<string, HostLane>()
 
@@ -63,13 +65,22 @@ export class Emitter {
 
   /** A q8 linear layer; its weight and zero points stay the integers of the file. */
   emitQuantized(x: DeviceLane, weight: HostLane, scale: HostLane, zeroPoint: HostLane, simulate_rounding: boolean): DeviceLane {
-    const integer = (lane: HostLane) => {
-      if (lane.file?.dtype !== 'int8' && lane.file?.dtype !== 'uint8')
-        throw new GraphError(`'${lane.name}' is not an int8 or uint8 constant`)
-      return this.constant(lane, lane.file)
-    }
-    const inputs = [x.name, integer(weight), this.operand(scale), integer(zeroPoint)]
+    const inputs = [x.name, this.integers(weight), this.operand(scale), this.integers(zeroPoint)]
     return this.push({ op: 'DynamicQuantizedMatMul', name: this.label, inputs, attrs: { simulate_rounding } })
+  }
+
+  /** A linear layer whose weight stays packed. */
+  emitPacked(x: DeviceLane, { format, codes, scales, zero_points }: PackedWeight): DeviceLane {
+    const zeros = zero_points && (zero_points.dtype === 'float32' ? this.operand(zero_points) : this.integers(zero_points))
+    const inputs = [x.name, this.integers(codes), this.operand(scales), ...(zeros === null ? [] : [zeros])]
+    return this.push({ op: 'PackedMatMul', name: this.label, inputs, attrs: format })
+  }
+
+  /** A constant that stays the bytes it is in the file. */
+  private integers(lane: HostLane): string {
+    if (lane.file?.dtype !== 'int8' && lane.file?.dtype !== 'uint8')
+      throw new GraphError(`'${lane.name}' is not an int8 or uint8 constant`)
+    return this.constant(lane, lane.file)
   }
 
   reshape(x: Lane, dims: readonly number[]): DeviceLane {
@@ -187,16 +198,33 @@ export class Emitter {
   }
 
   private declare(name: string, type: ValueType): DeviceLane {
+    checkSize(type.dims)
     this.values.set(name, type)
     return this.known(name)
   }
 
   private fresh(base: string): string {
     let name = base
-    for (let n = 1; this.taken.has(name); n++) name = `${base}~${n}`
+    let n = this.numbered.get(base) ?? 0
+    while (this.taken.has(name)) name = `${base}~${++n}`
+    this.numbered.set(base, n)
     this.taken.add(name)
     return name
   }
+}
+
+/** More than fits any device's memory a thousand times over: no estimate need be made of it. */
+const MAX_DEVICE_ELEMENTS = 2 ** 40
+const MAX_RANK = 32
+
+function checkSize(dims: readonly number[]): void {
+  if (dims.length > MAX_RANK) throw new GraphError(`a value of ${dims.length} axes, the limit is ${MAX_RANK}`)
+  const wrong = dims.find((dim) => !Number.isSafeInteger(dim) || dim < 0)
+  const count = elementCount(dims)
+  if (wrong !== undefined || !(count <= MAX_DEVICE_ELEMENTS))
+    throw new GraphError(
+      `a value of [${dims.join(', ')}] can't be: ${wrong === undefined ? `it has ${count} elements` : `${wrong} is no size`}`,
+    )
 }
 
 /** As fed: floats clamped as constants are. */

@@ -7,6 +7,7 @@
  * - QuantizedLane, IntegerProductLane, ScalesLane: the stations of a q8 linear layer, which become one op at its end.
  */
 import { GraphError, type DType, type Node, type Tensor } from '../ir'
+import type { PackedFormat } from '../packed'
 import type { ValueDType } from '../program'
 import { fromTensor, ndDType, toTensor, type NdArray, type NdDType } from '../host/array'
 
@@ -30,6 +31,23 @@ export interface HostLaneOptions {
   readonly isStatic?: boolean
   readonly tensor?: Tensor
   readonly transposeOf?: { readonly lane: HostLane; readonly perm: readonly number[] }
+  readonly dequantized?: DequantizedWeight
+}
+
+/** What DequantizeLinear makes of a constant matrix: its operands as they are in the file, and how the codes lie. */
+export interface DequantizedWeight {
+  readonly format: PackedFormat
+  /** Codes, scales and zero points. */
+  readonly parts: readonly [HostLane, HostLane, HostLane | null]
+}
+
+/** The operands of a PackedMatMul besides x. */
+export interface PackedWeight {
+  readonly format: PackedFormat
+  /** int8 or uint8 of the file. */
+  readonly codes: HostLane
+  readonly scales: HostLane
+  readonly zero_points: HostLane | null
 }
 
 /** The engines expand 16-bit floats; 64-bit floats and integers are narrowed here. */
@@ -49,6 +67,8 @@ export class HostLane {
   readonly isStatic: boolean
   /** Set where the value is a transposition of a weight that nobody has needed in memory yet. */
   readonly transposeOf: HostLaneOptions['transposeOf']
+  /** Set where the value is a packed weight as numbers, which nobody has needed in memory yet. */
+  readonly dequantized: HostLaneOptions['dequantized']
   step: HostStep | null = null
   /** The file's tensor, if this is one unchanged. */
   readonly file: Tensor | null
@@ -65,6 +85,7 @@ export class HostLane {
     this.isStatic = options.isStatic ?? false
     this.file = options.tensor ?? null
     this.transposeOf = options.transposeOf
+    this.dequantized = options.dequantized
   }
 
   static of(name: string, array: NdArray, options: { taint?: Taint | null; isStatic?: boolean } = {}): HostLane {
@@ -86,9 +107,10 @@ export class HostLane {
   /** The same value, no longer taken to depend on the file alone. */
   forThisKey(): HostLane {
     if (!this.isStatic) return this
-    const { name, dims, dtype, file, transposeOf } = this
+    const { name, dims, dtype, file, transposeOf, dequantized } = this
     const make = () => this.array
-    return new HostLane({ name, dims, dtype, make, ...(file && { tensor: file }), ...(transposeOf && { transposeOf }) })
+    const views = { ...(transposeOf && { transposeOf }), ...(dequantized && { dequantized }) }
+    return new HostLane({ name, dims, dtype, make, ...(file && { tensor: file }), ...views })
   }
 
   get array(): NdArray {

@@ -4,6 +4,7 @@ import { axisOf } from '../host/array'
 import { floatAttribute, intAttribute } from '../host/attributes'
 import { reduceAxes } from '../host/reduce'
 import type { DeviceLane, Lane } from './lanes'
+import { packedProduct } from './packed'
 import { asHostCall, deviceInput, fail, input, type DeviceCall, type DeviceRule } from './rule'
 
 /** A weight that is only transposed in its last two axes is multiplied as it lies in the file, with a flag. */
@@ -18,6 +19,8 @@ function factor(lane: Lane): { lane: Lane; transposed: boolean } {
 /** a b of matrices (and batches of them), their last two axes transposed first where the flags say so. */
 export function product(call: DeviceCall, a: Lane, b: Lane, transA = false, transB = false): DeviceLane {
   const [left, right] = [factor(a), factor(b)]
+  const packed = transA ? undefined : packedProduct(call, a, right.lane, transB !== right.transposed)
+  if (packed) return packed
   const attrs = { transA: transA !== left.transposed, transB: transB !== right.transposed }
   return call.emit.emit({ op: 'MatMul', attrs }, [left.lane, right.lane])
 }
@@ -92,15 +95,45 @@ const softmax =
 export const Softmax = softmax('Softmax')
 export const LogSoftmax = softmax('LogSoftmax')
 
+/** x reduced along the axes of the node, as an attribute or, since `axesAsInputSince`, as an input. */
+function reduced(
+  call: DeviceCall,
+  op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax',
+  x: DeviceLane,
+  axesAsInputSince: number,
+): DeviceLane {
+  const axes = reduceAxes(asHostCall(call), axesAsInputSince, x.dims.length)
+  if (axes.length === 0) return x
+  return call.emit.emit({ op, attrs: { axes, keepdims: intAttribute(call.node, 'keepdims', 1) === 1 } }, [x])
+}
+
 const reduction =
   (op: 'ReduceSum' | 'ReduceMean' | 'ReduceMax', axesAsInputSince: number): DeviceRule =>
-  (call) => {
-    const x = deviceInput(call, 0)
-    const axes = reduceAxes(asHostCall(call), axesAsInputSince, x.dims.length)
-    if (axes.length === 0) return [x]
-    return [call.emit.emit({ op, attrs: { axes, keepdims: intAttribute(call.node, 'keepdims', 1) === 1 } }, [x])]
-  }
+  (call) => [reduced(call, op, deviceInput(call, 0), axesAsInputSince)]
 
 export const ReduceSum = reduction('ReduceSum', 13)
 export const ReduceMean = reduction('ReduceMean', 18)
 export const ReduceMax = reduction('ReduceMax', 18)
+
+/** The least element is the negative of the greatest negative. */
+export const ReduceMin: DeviceRule = (call) => {
+  const negative = call.emit.emit({ op: 'Neg', attrs: {} }, [deviceInput(call, 0)])
+  return [call.emit.emit({ op: 'Neg', attrs: {} }, [reduced(call, 'ReduceMax', negative, 18)])]
+}
+
+/** Sum of what `term` makes of each element, then `finish`. */
+const sumOf =
+  (
+    term: (call: DeviceCall, x: DeviceLane) => DeviceLane,
+    finish: (call: DeviceCall, sum: DeviceLane) => DeviceLane,
+  ): DeviceRule =>
+  (call) => [finish(call, reduced(call, 'ReduceSum', term(call, deviceInput(call, 0)), 18))]
+
+const square = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Mul', attrs: {} }, [x, x])
+const absolute = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Abs', attrs: {} }, [x])
+const root = ({ emit }: DeviceCall, x: DeviceLane) => emit.emit({ op: 'Sqrt', attrs: {} }, [x])
+const asIs = (_: DeviceCall, x: DeviceLane) => x
+
+export const ReduceL1 = sumOf(absolute, asIs)
+export const ReduceL2 = sumOf(square, root)
+export const ReduceSumSquare = sumOf(square, asIs)

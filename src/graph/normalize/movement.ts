@@ -1,12 +1,13 @@
 /** Rules for ops that move elements about. Shapes, indices and axes are constants by now. One function per ONNX op. */
 import { elementCount, GraphError } from '../ir'
 import { axisOf, broadcastDims } from '../host/array'
-import { intAttribute } from '../host/attributes'
+import { floatAttribute, intAttribute, stringAttribute } from '../host/attributes'
 import { sliceRanges, splitSizes, transposePerm } from '../host/movement'
 import { axesOf } from '../host/op'
+import { padAmounts } from '../host/place'
 import { flattenDims, reshapeDims, squeezeDims, unsqueezeAxes, unsqueezeDims } from '../host/shape'
 import type { DeviceLane } from './lanes'
-import { asHostCall, deviceInput, fail, hostInput, input, integersInput, type DeviceRule } from './rule'
+import { asHostCall, deviceInput, fail, hostInput, input, integersInput, uniform, type DeviceRule } from './rule'
 
 /** Pieces a Gather with scattered indices may be cut into. */
 const MAX_PIECES = 64
@@ -100,6 +101,21 @@ export const Split: DeviceRule = (call) => {
     start += size
     return part
   })
+}
+
+/** Zeros on both sides, or elements cut off where an amount is negative. */
+export const Pad: DeviceRule = (call) => {
+  const x = deviceInput(call, 0)
+  const value = call.opset >= 11 && call.inputs[2] ? uniform(call.inputs[2]) : floatAttribute(call.node, 'value', 0)
+  if (stringAttribute(call.node, 'mode', 'constant') !== 'constant' || value !== 0) return fail('padding with anything but zeros')
+  return [
+    padAmounts(asHostCall(call), x.dims.length).reduce((sofar, { axis, before, after }) => {
+      const size = sofar.dims[axis] ?? 0
+      const kept = call.emit.slice(sofar, axis, Math.max(0, -before), size - Math.max(0, -after))
+      if (before <= 0 && after <= 0) return kept
+      return call.emit.emit({ op: 'Pad', attrs: { axis, before: Math.max(0, before), after: Math.max(0, after) } }, [kept])
+    }, x),
+  ]
 }
 
 /** Constant indices into a computed value: slices, joined where the indices are not consecutive. */

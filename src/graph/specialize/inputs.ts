@@ -82,8 +82,9 @@ function rowOf(info: ValueInfo): InputRow | undefined {
 /** Why an input of the cut graph can't be filled in; undefined when it can. */
 export function inputRefusal(info: ValueInfo): string | undefined {
   if (!rowOf(info)) return `it needs the input '${info.name}', which is not known`
-  if (info.name.startsWith('past') && info.dims.length !== 4)
-    return `its past '${info.name}' has ${info.dims.length} dimensions, not 4`
+  // BLOOM's has batch and heads in one dimension, whose size nothing asks while the past is empty.
+  if (info.name.startsWith('past') && info.dims.length !== 4 && info.dims.length !== 3)
+    return `its past '${info.name}' has ${info.dims.length} dimensions, not 4 or 3`
   return undefined
 }
 

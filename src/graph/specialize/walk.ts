@@ -11,14 +11,19 @@ import { elementType, shapeSlice } from '../host/shape'
 import { evaluateNode } from '../host/table'
 import type { DerivedCache, Emitter } from '../normalize/emitter'
 import { HostLane, type Lane, type Taint } from '../normalize/lanes'
+import { dequantizedWeight } from '../normalize/packed'
 import { HOST_OPSET } from '../normalize/rule'
 import { DEVICE_RULES } from '../normalize/table'
+import type { HostBudget } from './budget'
+import { isTokenTest, noToken } from './token-test'
 
 /** Ops that only look at their input's shape, which is always known. */
 export const SHAPE_ONLY: ReadonlySet<string> = new Set(['Shape', 'Size'])
 /** Operands with more elements than this are worth recognising an op as one already done. */
 const SMALL = 64
 const DEEPEST_IF = 16
+/** Operator sets onnxruntime takes for granted; its own optimizer writes files that do not import them. */
+const IMPLIED_OPSETS: ReadonlyMap<string, number> = new Map([['com.microsoft', 1]])
 
 /** What all walks over one model share: values that depend on the file alone. */
 export class StaticCache {
@@ -50,6 +55,7 @@ export interface WalkOptions {
   readonly emit: Emitter
   readonly cache: StaticCache
   readonly simulate_rounding: boolean
+  readonly budget: HostBudget
 }
 
 export class Walk {
@@ -88,7 +94,7 @@ export class Walk {
   private node(node: Node, scope: Scope, depth: number): readonly (Lane | null)[] {
     if (opKey(node) === 'If') return this.branch(node, scope, depth)
     const inputs = node.inputs.map((name) => (name === '' ? null : scope.get(name)))
-    const opset = this.options.opsets.get(node.domain)
+    const opset = this.options.opsets.get(node.domain) ?? IMPLIED_OPSETS.get(node.domain)
     if (opset === undefined) throw new GraphError(`the file does not import the operator set of domain '${node.domain}'`)
     if (SHAPE_ONLY.has(opKey(node))) return [this.shapeOf(node, inputs)]
     const host: (HostLane | null)[] = []
@@ -161,8 +167,8 @@ export class Walk {
     const twin = key === null ? undefined : this.repeated.get(key)
     if (twin) return twin
 
-    const results =
-      isStatic && opKey(node) === 'Transpose' ? [lazyTranspose(node, inputs)] : this.evaluate(node, opset, inputs, isStatic)
+    const lazy = isStatic ? lazily(node, opset, inputs) : undefined
+    const results = lazy ? [lazy] : this.evaluate(node, opset, inputs, isStatic)
     if (isStatic) nodes.set(node, results)
     if (key !== null) this.repeated.set(key, results)
     return results
@@ -178,6 +184,8 @@ export class Walk {
       opset,
       inputs.map((lane) => lane && lane.array),
     )
+    this.options.budget.spend([...inputs, ...arrays])
+    if (isTokenTest(node, inputs)) return arrays.map((array, i) => noToken(node.outputs[i] ?? '', array))
     const results = arrays.map((array, i) => {
       const name = node.outputs[i] ?? ''
       // A view of an operand as it is (Cast to its own type, say) stays that operand, weights above all.
@@ -210,18 +218,48 @@ function aliased(node: Node, inputs: readonly (HostLane | null)[]): HostLane | u
   }
 }
 
+/** A view of a weight that a matrix product takes as it lies in the file; undefined for any other op. */
+function lazily(node: Node, opset: number, inputs: readonly (HostLane | null)[]): HostLane | undefined {
+  switch (opKey(node)) {
+    case 'Transpose':
+      return lazyTranspose(node, inputs)
+    case 'DequantizeLinear':
+      return lazyDequantize(node, opset, inputs)
+    default:
+      return undefined
+  }
+}
+
+/** A packed weight as numbers: computed only if something other than a matrix product needs it (see packed.ts). */
+function lazyDequantize(node: Node, opset: number, inputs: readonly (HostLane | null)[]): HostLane | undefined {
+  const dequantized = dequantizedWeight(node, inputs)
+  if (!dequantized) return undefined
+  const { rows, columns } = dequantized.format
+  const make = (): NdArray => {
+    const arrays = inputs.map((lane) => lane && lane.array)
+    const [array] = evaluateNode(node, opset, arrays)
+    if (!array) throw new GraphError(`${opKey(node)} gives no value`)
+    return array
+  }
+  return new HostLane({ name: node.outputs[0] ?? '', dims: [rows, columns], dtype: 'float32', make, isStatic: true, dequantized })
+}
+
 /** A weight transposed: computed only if something other than a matrix product needs it (see linear.ts). */
 function lazyTranspose(node: Node, inputs: readonly (HostLane | null)[]): HostLane {
   const lane = inputs[0]
   if (!lane) throw new GraphError('input 0 is missing')
-  const perm = transposePerm({ node }, lane.dims.length)
+  const given = transposePerm({ node }, lane.dims.length)
+  // Of a transposition it is one of what lies under it: a chain of them never has to be followed.
+  const under = lane.transposeOf
+  const perm = under ? given.map((axis) => under.perm[axis] ?? axis) : given
+  const source = under?.lane ?? lane
   return new HostLane({
     name: node.outputs[0] ?? '',
-    dims: perm.map((axis) => lane.dims[axis] ?? 1),
-    dtype: lane.dtype,
-    make: () => transpose(lane.array, perm),
+    dims: perm.map((axis) => source.dims[axis] ?? 1),
+    dtype: source.dtype,
+    make: () => transpose(source.array, perm),
     isStatic: true,
-    transposeOf: { lane, perm },
+    transposeOf: { lane: source, perm },
   })
 }
 

@@ -19,6 +19,7 @@ const FROZEN_INPUTS: { readonly [Name in OpName]?: readonly number[] } = {
   RotaryEmbedding: [1, 2],
   Attention: [3],
   DynamicQuantizedMatMul: [1, 2, 3],
+  PackedMatMul: [1, 2, 3],
 }
 
 /** Can gradients flow through this op at all? */

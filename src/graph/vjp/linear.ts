@@ -26,4 +26,10 @@ export const linear: VjpTable = {
     const inputs = [back.dense(dy, back.dims(output(op))), ...op.inputs.slice(1)]
     back.add(x, back.builder.emit({ op: 'DynamicQuantizedMatMulGrad', name: op.name, inputs, attrs: {} }))
   },
+  PackedMatMul: (op, dy, back) => {
+    const x = input(op, 0)
+    if (!back.needs(x)) return
+    const inputs = [back.dense(dy, back.dims(output(op))), ...op.inputs.slice(1)]
+    back.add(x, back.builder.emit({ op: 'PackedMatMulGrad', name: op.name, inputs, attrs: op.attrs }))
+  },
 }

@@ -8,9 +8,11 @@ import { freshName } from '../logic/format'
 import { fromHash, toHash } from '../logic/url-state'
 import { ElsewhereState } from './elsewhere.svelte'
 import { ExamplesState } from './examples.svelte'
+import { HubSearchState } from './hub-search.svelte'
 import { LibraryState } from './library.svelte'
 import { ModelState } from './model.svelte'
 import { Notices } from './notices.svelte'
+import { OfferState } from './offer.svelte'
 import { RunState } from './run.svelte'
 import { ADDRESS_PATHS, SettingsState } from './settings.svelte'
 import { TrialState } from './trial.svelte'
@@ -21,6 +23,8 @@ export class AppState {
   readonly notices = new Notices()
   readonly settings = new SettingsState(() => this.findings)
   readonly model: ModelState
+  readonly offer: OfferState
+  readonly search: HubSearchState
   readonly examples: ExamplesState
   readonly run: RunState
   readonly library: LibraryState
@@ -53,7 +57,15 @@ export class AppState {
 
   constructor(readonly client: TunerClient) {
     this.notices.listen(client)
-    this.model = new ModelState(client, this.settings)
+    this.offer = new OfferState(client, this.settings)
+    this.search = new HubSearchState(this.settings)
+    this.model = new ModelState(
+      client,
+      this.settings,
+      () => this.library.storage?.models ?? [],
+      (id) => this.offer.expected(id),
+      () => void this.library.refreshStorage(),
+    )
     this.examples = new ExamplesState(client, this.settings, () => this.knownModel.kind)
     this.library = new LibraryState(client)
     this.trial = new TrialState(client)
@@ -77,7 +89,6 @@ export class AppState {
     if (Object.keys(values).length > 0) this.settings.adopt(values)
     this.settled = true
     await this.library.refreshStorage()
-    this.model.setStored(this.library.storage?.models.map((model) => model.id) ?? [])
     if (this.model.local) void this.model.open()
     await Promise.all([this.library.refresh(), this.run.findInterrupted()])
     if (this.trial.prompt === null) this.trial.choose(this.library.prompts[0] ?? null)

@@ -1,9 +1,11 @@
 /** Makes a Failure, which the page can show, of whatever was thrown. Pure. */
 import { RequestFailed } from '../../client'
+import { ModelError } from '../../models/model-error'
 import type { Failure } from '../../protocol'
 
 export function failureOf(error: unknown): Failure {
   if (error instanceof RequestFailed) return error.failure
+  if (error instanceof ModelError) return { code: error.code, message: error.message, hint: error.hint, problems: [] }
   const message = error instanceof Error ? error.message : String(error)
   return {
     code: 'internal',

@@ -2,9 +2,13 @@
 import { wantedFile } from '../../job/parameters'
 import type { TunerClient } from '../../client'
 import { isEmbedded } from '../../models/catalogue'
-import type { DeviceInfo, Failure, FileEntry, ModelSummary, Progress } from '../../protocol'
+import type { DeviceInfo, Failure, FileEntry, ModelSummary, Progress, StoredModel } from '../../protocol'
+import { keptSentence, overall, type Overall } from '../logic/download'
 import { unique } from '../logic/job-values'
+import { modelName } from '../logic/model-name'
+import { isStored } from '../logic/model-list'
 import { speed } from '../logic/time-left'
+import { textOf } from '../settings/field-text'
 import { failureOf } from './failure'
 import type { SettingsState } from './settings.svelte'
 
@@ -24,10 +28,13 @@ export class ModelState {
   summary = $state.raw<ModelSummary | null>(null)
   failure = $state.raw<Failure | null>(null)
   progress = $state.raw<readonly FileProgress[]>([])
+  /** Why the files last dropped are no model. */
+  addFailure = $state.raw<Failure | null>(null)
   /** Models dropped in during this visit. */
   dropped = $state.raw<readonly string[]>([])
-  /** Models whose files are stored in this browser already. */
-  stored = $state.raw<readonly string[]>([])
+  /** After an opening that failed or was cancelled: what of its download is kept. */
+  kept = $state<string | null>(null)
+  cancelling = $state(false)
 
   /** What `summary` and `failure` are about. */
   private openedKey = $state('')
@@ -36,7 +43,9 @@ export class ModelState {
 
   readonly key: string = $derived.by(() =>
     JSON.stringify(
-      ['base_model', 'model_dtype', 'torch_dtype', 'device', 'allow_downloads'].map((path) => this.settings.values[path]),
+      ['base_model', 'model_dtype', 'model_file_name', 'torch_dtype', 'device', 'allow_downloads'].map(
+        (path) => this.settings.values[path],
+      ),
     ),
   )
   /** Is what is open what the settings ask for? */
@@ -44,13 +53,29 @@ export class ModelState {
   readonly ready: boolean = $derived(this.status === 'ready' && this.current)
   /** Nothing has to be downloaded for it: it can be opened without asking. */
   readonly local: boolean = $derived.by(
-    () => isEmbedded(this.settings.baseModel) || [...this.dropped, ...this.stored].includes(this.settings.baseModel),
+    () =>
+      isEmbedded(this.settings.baseModel) ||
+      this.dropped.includes(this.settings.baseModel) ||
+      this.isStored(this.settings.baseModel),
   )
+  /** Of the download in progress; the files to come are counted where they were looked at. */
+  readonly overall: Overall = $derived.by(() => overall(this.progress, this.expected(this.settings.baseModel)))
 
   constructor(
     private readonly client: TunerClient,
     private readonly settings: SettingsState,
+    /** What the browser has stored. */
+    private readonly stored: () => readonly StoredModel[],
+    /** Bytes by path of the files to come; null where nobody looked. */
+    private readonly expected: (id: string) => ReadonlyMap<string, number | null> | null,
+    /** Called when files may have been stored. */
+    private readonly onStored: () => void,
   ) {}
+
+  /** Can it be opened, in the precision that the settings ask for, with what this browser has stored? */
+  isStored(id: string): boolean {
+    return isStored(this.stored(), id, textOf(this.settings.values['model_dtype']))
+  }
 
   async probe(): Promise<void> {
     try {
@@ -73,17 +98,30 @@ export class ModelState {
     this.wanted = null
   }
 
+  /** Gives up the opening in progress. */
+  async cancel(): Promise<void> {
+    if (this.status !== 'opening') return
+    this.wanted = null
+    this.cancelling = true
+    // Whatever becomes of it, the opening itself says how it ended.
+    await this.client.request('cancel_opening', {}).catch(() => undefined)
+  }
+
   private async openOnce(key: string): Promise<void> {
     const job = this.settings.job
     if (!job) return
     this.status = 'opening'
     this.failure = null
+    this.addFailure = null
+    this.kept = null
+    this.cancelling = false
     this.progress = []
     this.samples = {}
-    const { base_model, device, allow_downloads } = job
+    const { base_model, model_file_name, device, allow_downloads } = job
     const model_dtype = wantedFile(job)
     try {
-      this.summary = await this.client.request('open_model', { base_model, model_dtype, device, allow_downloads }, (progress) => {
+      const request = { base_model, model_dtype, model_file_name, device, allow_downloads }
+      this.summary = await this.client.request('open_model', request, (progress) => {
         if (progress.type === 'model_progress') this.note(progress)
       })
       this.status = 'ready'
@@ -91,9 +129,13 @@ export class ModelState {
       this.summary = null
       this.failure = failureOf(error)
       this.status = 'failed'
+      // Files of our own origin and of this machine are not downloads to keep.
+      if (!isEmbedded(base_model) && !this.dropped.includes(base_model)) this.kept = keptSentence(this.progress)
     }
     this.openedKey = key
     this.progress = []
+    this.cancelling = false
+    this.onStored()
   }
 
   private note(progress: ModelProgress): void {
@@ -106,43 +148,21 @@ export class ModelState {
     this.progress = [...others, entry].sort((a, b) => a.file.localeCompare(b.file))
   }
 
-  /** Makes files of this machine a model and chooses it. The name is the folder's, or the ONNX file's. */
-  async addFiles(files: readonly FileEntry[]): Promise<void> {
-    const { name, entries } = asModel(files)
-    this.failure = null
+  /** Makes files of this machine a model and chooses it; its name is the folder's, or the ONNX file's. True when it is one. */
+  async addFiles(files: readonly FileEntry[]): Promise<boolean> {
+    const name = modelName(files.map(({ path }) => path))
+    this.addFailure = null
     try {
-      await this.client.request('add_model_files', { name, files: entries })
+      await this.client.request('add_model_files', { name, files })
       this.dropped = unique([...this.dropped, name])
       this.openedKey = ''
       this.status = 'closed'
       this.settings.set('base_model', name)
+      this.onStored()
+      return true
     } catch (error) {
-      this.failure = failureOf(error)
-      this.status = 'failed'
-      this.openedKey = this.key
+      this.addFailure = failureOf(error)
+      return false
     }
-  }
-
-  setStored(ids: readonly string[]): void {
-    this.stored = ids
-  }
-}
-
-/** A folder's own name is the model's name, and paths are taken below it; loose files get a name from the ONNX file. */
-export function asModel(files: readonly FileEntry[]): { name: string; entries: FileEntry[] } {
-  const first = files[0]?.path.split('/') ?? []
-  const folder = first.length > 1 ? (first[0] ?? '') : ''
-  const common = folder !== '' && files.every((file) => file.path.startsWith(`${folder}/`))
-  if (common)
-    return { name: folder, entries: files.map((file) => ({ path: file.path.slice(folder.length + 1), blob: file.blob })) }
-  const onnx = files.find((file) => file.path.endsWith('.onnx'))
-  const name = (onnx?.path.split('/').at(-1) ?? 'my-model').replace(/\.onnx$/, '')
-  return {
-    name,
-    // The layout transformers.js looks for: loose .onnx files (and their external data) belong in onnx/.
-    entries: files.map((file) => ({
-      path: /\.onnx(_data.*)?$/.test(file.path) && !file.path.includes('/') ? `onnx/${file.path}` : file.path,
-      blob: file.blob,
-    })),
   }
 }

@@ -19,12 +19,12 @@ export interface Cell {
 export const gradientOf = ({ parity, torch }: Cell): number | null => torch?.gradient ?? parity?.gradient ?? null
 
 /** @param precision fp32 files are converted to; others are measured as they are */
-export async function cellOf(entry: Entry, precision: Precision, engine: Engine): Promise<Cell> {
+export async function cellOf(entry: Entry, precision: Precision, engine: Engine, differences = true): Promise<Cell> {
   try {
     const files = entry.files.map(readFixture)
     const parity =
       precision === entry.stored
-        ? await measureFile(files, engine)
+        ? await measureFile(files, engine, differences)
         : await measure(
             files.map((bytes) => readModel(bytes)),
             precision,

@@ -28,8 +28,10 @@ export interface Task {
   readonly label_weights: readonly number[]
 }
 
+/** The first ids are padding, unknown and the like, which stand in no text. */
+const SPECIAL = 5
 const spread = (count: number, vocab_size: number, start: number) =>
-  Array.from({ length: count }, (_, i) => (i * 7919 + start) % vocab_size)
+  Array.from({ length: count }, (_, i) => SPECIAL + ((i * 7919 + start) % (vocab_size - SPECIAL)))
 
 export function taskOf({ kind, vocab_size }: CutModel): Task {
   const masked = BATCH * (kind === 'causal-lm' ? LENGTH : ENCODER_LENGTH)

@@ -6,9 +6,8 @@ import type { TensorInfo } from '@tensorflow/tfjs-core'
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu'
 import type { Op } from '../../../graph/program'
 import { RotaryEmbedding, RotaryEmbeddingGrad } from '../ops/attention'
-import { matMul } from '../ops/linear'
 import { input, type OpTable } from '../ops/op'
-import { DynamicQuantizedMatMul } from '../ops/quantized'
+import { DynamicQuantizedMatMul, unscaledWeight } from '../ops/quantized'
 import type { StepKernels } from '../tfjs-kernels'
 import { COS, GELU, GELU_GRAD, runElementwise, SILU, SILU_GRAD, SIN, type ElementwiseKernel } from './elementwise'
 import { LABEL_LOG_PROBABILITY, LABEL_LOSS, LABEL_LOSS_GRAD } from './label-loss'
@@ -56,7 +55,7 @@ export function webgpuOps(backend: WebGPUBackend): Partial<OpTable> {
     DynamicQuantizedMatMul(op, inputs, kernels) {
       if (!op.attrs.simulate_rounding) return DynamicQuantizedMatMul(op, inputs, kernels)
       const { levels, range } = runQuantize(backend, input(op, inputs, 0))
-      const product = matMul(kernels.adopt(levels), input(op, inputs, 1), false, false, kernels)
+      const product = kernels.storedMatMul(kernels.adopt(levels), unscaledWeight(op, inputs), false)
       return [runRescale(backend, product, kernels.adopt(range), input(op, inputs, 2))]
     },
     LabelLogProbability: (_, inputs) => [runRows(backend, LABEL_LOG_PROBABILITY, inputs)],

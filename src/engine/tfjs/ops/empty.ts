@@ -18,6 +18,8 @@ const ZERO_OVER_NOTHING: ReadonlySet<OpName> = new Set<OpName>([
   'WeightedLogSoftmax',
   'DynamicQuantizedMatMul',
   'DynamicQuantizedMatMulGrad',
+  'PackedMatMul',
+  'PackedMatMulGrad',
 ])
 
 interface OutputType {

@@ -43,6 +43,9 @@ function vectorMatMul(a: TensorInfo, b: TensorInfo, transA: boolean, transB: boo
   return k.reshape(product, [...product.shape.slice(0, -2), ...matrix])
 }
 
-export const MatMul: Implementation<'MatMul'> = (op, inputs, k) => [
-  matMul(input(op, inputs, 0), input(op, inputs, 1), op.attrs.transA, op.attrs.transB, k),
-]
+export const MatMul: Implementation<'MatMul'> = (op, inputs, k) => {
+  const [a, b] = [input(op, inputs, 0), input(op, inputs, 1)]
+  const { transA, transB, stored } = op.attrs
+  if (!stored) return [matMul(a, b, transA, transB, k)]
+  return [k.storedMatMul(a, { format: stored, words: b, scales: null, zero_points: null }, transB)]
+}

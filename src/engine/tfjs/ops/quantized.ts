@@ -1,23 +1,33 @@
 /**
- * Linear layers of dynamically quantised files (onnxruntime's quantize_dynamic). The weight arrives as float32 whole numbers,
- * zero point subtracted (tfjs-engine.ts does that once, at upload); the scale is applied to the product, as onnxruntime does.
+ * Linear layers of dynamically quantised files (onnxruntime's quantize_dynamic). The weight stays bytes; with rounding its scale is applied to
+ * the product, as onnxruntime does.
  */
 import type { TensorInfo } from '@tensorflow/tfjs-core'
+import type { StoredWeight } from '../stored-weight'
 import type { Kernels } from '../tfjs-kernels'
-import { matMul } from './linear'
-import { input, type Implementation } from './op'
+import { input, type Implementation, type PlannedOp } from './op'
+
+type QuantizedOp = PlannedOp<'DynamicQuantizedMatMul'> | PlannedOp<'DynamicQuantizedMatMulGrad'>
+
+function weightOf(op: QuantizedOp, inputs: readonly TensorInfo[]): StoredWeight {
+  const [words, scales, zero_points] = [input(op, inputs, 1), input(op, inputs, 2), input(op, inputs, 3)]
+  return { format: op.attrs, words, scales, zero_points }
+}
+
+/** The weight in whole numbers. */
+export function unscaledWeight(op: PlannedOp<'DynamicQuantizedMatMul'>, inputs: readonly TensorInfo[]): StoredWeight {
+  return { ...weightOf(op, inputs), scales: null }
+}
 
 export const DynamicQuantizedMatMul: Implementation<'DynamicQuantizedMatMul'> = (op, inputs, k) => {
   const x = input(op, inputs, 0)
-  const w = input(op, inputs, 1)
-  const w_scale = input(op, inputs, 2)
-  if (!op.attrs.simulate_rounding) return [k.mul(matMul(x, w, false, false, k), w_scale)]
+  if (!op.attrs.simulate_rounding) return [k.storedMatMul(x, weightOf(op, inputs), false)]
   const { levels, scale } = roundedDynamically(x, k)
-  return [k.mul(matMul(levels, w, false, false, k), k.mul(w_scale, scale))]
+  return [k.mul(k.storedMatMul(levels, unscaledWeight(op, inputs), false), k.mul(input(op, inputs, 2), scale))]
 }
 
 export const DynamicQuantizedMatMulGrad: Implementation<'DynamicQuantizedMatMulGrad'> = (op, inputs, k) => [
-  matMul(k.mul(input(op, inputs, 0), input(op, inputs, 2)), input(op, inputs, 1), false, true, k),
+  k.storedMatMul(input(op, inputs, 0), weightOf(op, inputs), true),
 ]
 
 /**

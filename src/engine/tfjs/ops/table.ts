@@ -5,6 +5,7 @@ import * as linear from './linear'
 import * as loss from './loss'
 import * as norm from './norm'
 import type { OpTable } from './op'
+import * as packed from './packed'
 import * as quantized from './quantized'
 import * as reduce from './reduce'
 import * as shape from './shape'
@@ -68,5 +69,7 @@ export const OPS: OpTable = {
   WeightedLogSoftmax: loss.WeightedLogSoftmax,
   DynamicQuantizedMatMul: quantized.DynamicQuantizedMatMul,
   DynamicQuantizedMatMulGrad: quantized.DynamicQuantizedMatMulGrad,
+  PackedMatMul: packed.PackedMatMul,
+  PackedMatMulGrad: packed.PackedMatMulGrad,
   Barrier: shape.Barrier,
 }
