@@ -76,20 +76,20 @@ describe('the embedded model', () => {
     expect(tight.segments).toBeGreaterThan(1)
     expect(tight.needed_bytes).toBeLessThanOrEqual((needed - 10) * MIB)
     expect(tight.summary).toContain('gradient checkpointing')
-    const none = estimate(90)
+    const none = estimate(122)
     expect(none.verdict).toBe('does_not_fit')
-    expect(none.summary).toMatch(/^Training does not fit: it needs about \d+ MiB of 90 MiB on wasm/)
+    expect(none.summary).toMatch(/^Training does not fit: it needs about \d+ MiB of 122 MiB on wasm/)
   })
 
   test('the batch_size and length it recommends do fit, and the steps stay the same', () => {
-    const none = estimate(90)
+    const none = estimate(122)
     const [rows = NaN, steps = NaN] =
       /batch_size to (\d+), with accumulate_steps (\d+)/.exec(none.advice.join(' '))?.slice(1).map(Number) ?? []
     expect(rows * steps).toBeGreaterThanOrEqual(shape.batch_size)
-    expect(estimate(90, {}, { batch_size: rows }).verdict).not.toBe('does_not_fit')
-    expect(estimate(90, {}, { batch_size: 2 * rows }).verdict).toBe('does_not_fit')
+    expect(estimate(122, {}, { batch_size: rows }).verdict).not.toBe('does_not_fit')
+    expect(estimate(122, {}, { batch_size: 2 * rows }).verdict).toBe('does_not_fit')
     const length = Number(/max_source_length: (\d+) tokens/.exec(none.advice.join(' '))?.[1])
-    expect(estimate(90, {}, { sequence_length: length }).verdict).not.toBe('does_not_fit')
+    expect(estimate(122, {}, { sequence_length: length }).verdict).not.toBe('does_not_fit')
   })
 
   test('weights that are too large by themselves ask for another file or device, not for fewer rows', () => {

@@ -78,10 +78,17 @@ const FOREIGN_INPUTS: readonly (readonly [RegExp, string])[] = [
   [/^decoder_input_ids$/, 'it is an encoder-decoder model in one file, which is not supported'],
   [/^pixel_(values|mask)$|^image_/, 'it is a vision model'],
   [/^input_(features|values)$|^audio_/, 'it is a speech or audio model'],
+  [
+    /^(past_|present_)?(conv|ssm|recurrent|rnn|mamba)_?(states?|cache)?\b|^past\w*[._](conv|ssm|recurrent)|^(cache_params|attn_states)/,
+    'its layers keep states of their own between tokens: it is a recurrent model or has convolutions over the sequence (Mamba, LFM2, linear attention)',
+  ],
   [/^inputs_embeds$/, 'it already takes inputs_embeds: its embedding table is in another file, which is not supported yet'],
 ]
 const ENCODER_INPUT = /^encoder_/
 const OUTPUTS: Readonly<Record<CutRole, string>> = { causal: 'logits', encoder: 'last_hidden_state', decoder: 'logits' }
+
+/** A hundred layers in an unfused export have some ten thousand. Every step here is linear, but a browser should not be kept for minutes. */
+const MAX_NODES = 50_000
 
 /**
  * Cuts a causal language model at its embedding lookup.
@@ -124,6 +131,8 @@ export function cutGraphOf(model: OnnxModel, role: CutRole): CutGraph {
   refuseForeign(flat.graph, role)
   const output = OUTPUTS[role]
   const whole = pruneTo(flat.graph, output)
+  if (whole.nodes.length > MAX_NODES)
+    throw new GraphError(`this model can't be tuned: ${whole.nodes.length} nodes lead to '${output}', the limit is ${MAX_NODES}`)
   const embedding = theEmbedding(whole)
   const cut = cutGraph(flat, embedding, output)
   return {
@@ -164,7 +173,7 @@ function theEmbedding(graph: Graph): Embedding {
   const other = found.find(({ output }) => output !== first.output)
   if (!other) return first
   throw new GraphError(
-    `this model can't be tuned: input_ids are looked up twice, in '${first.gather.name}' and '${other.gather.name}'`,
+    `this model can't be tuned: it has a second embedding table, as models with per-layer embeddings do (input_ids are looked up twice, in '${first.gather.name}' and '${other.gather.name}')`,
   )
 }
 

@@ -343,7 +343,7 @@ function mergeConstants(program: Program): Map<string, string> {
   const groups = new Map<string, [string, Tensor][]>()
   for (const [name, tensor] of program.constants) {
     const type = typeOf(program.values, name)
-    const key = JSON.stringify([tensor.dtype, tensor.dims, type.dtype, type.dims])
+    const key = JSON.stringify([tensor.dtype, tensor.dims, type.dtype, type.dims, fingerprint(tensor)])
     const group = groups.get(key) ?? []
     groups.set(key, group)
     const twin = group.find(([, other]) => other === tensor || equalBytes(other, tensor))
@@ -351,6 +351,17 @@ function mergeConstants(program: Program): Map<string, string> {
     else group.push([name, tensor])
   }
   return same
+}
+
+/** Bytes a fingerprint looks at. */
+const PRINTED_BYTES = 256
+
+/** Tells apart most small constants, so that a graph of a hundred thousand of them is not compared pair by pair. */
+function fingerprint({ bytes, stored }: Tensor): number {
+  if (stored) return 0
+  let print = 0x811c9dc5
+  for (let i = 0; i < Math.min(bytes.byteLength, PRINTED_BYTES); i++) print = Math.imul(print ^ (bytes[i] ?? 0), 0x01000193)
+  return print
 }
 
 function equalBytes(first: Tensor, second: Tensor): boolean {

@@ -16,7 +16,7 @@ export const FIXED32 = 5
 /** Nesting limit of protobuf's own parsers. */
 const MAX_DEPTH = 100
 /** Messages of one file; the largest exports have some hundred thousand. Keeps a file of empty messages from filling the memory. */
-const MAX_MESSAGES = 2_000_000
+const MAX_MESSAGES = 500_000
 
 /** How much of a file that is not in memory is looked at in one piece; weights are passed over unread. */
 const WINDOW_BYTES = 64 * 1024

@@ -80,13 +80,8 @@ export function programOf(test: RuleCase, simulate_rounding = true): Program {
     outputs: {},
     opset: test.opset ?? 17,
   })
-  const walk = new Walk({
-    opsets,
-    emit,
-    cache: new StaticCache(),
-    simulate_rounding,
-    budget: new HostBudget(graph, { batch_size: 2, sequence_length: 6, encoder_length: null }),
-  })
+  const budget = new HostBudget(graph, { batch_size: 1, sequence_length: 1, encoder_length: null })
+  const walk = new Walk({ opsets, emit, cache: new StaticCache(), simulate_rounding, budget })
   const lane = walk.run(graph, new Map([['x', emit.input('x', x.dims)]]), 'y')
   if (lane.kind !== 'device') throw new Error(`y is ${lane.kind}`)
   return tidy(emit.program(lane, 'y'))

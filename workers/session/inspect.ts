@@ -5,6 +5,7 @@ import { coverage } from '../../src/graph/coverage'
 import { cutGraphs, logitsGraph, type CutModel } from '../../src/graph/cut'
 import { fuse, fusionReport } from '../../src/graph/fuse'
 import type { OnnxModel } from '../../src/graph/ir'
+import { describeUnsupported } from '../../src/graph/model-kind'
 import type { Program } from '../../src/graph/program'
 import { readModel } from '../../src/graph/read'
 import { specialize, specializeSeq2Seq } from '../../src/graph/specialize'
@@ -34,8 +35,7 @@ export async function inspect(
     const cut = cutParts(parts)
     const { ops, unsupported } = coverage(...cutGraphs(cut))
     known = { ...known, kind: cut.kind, ops, unsupported, parameters: cut.parameters }
-    if (unsupported.length > 0)
-      return { ...known, error: `${unsupported.length} node(s) can't be computed here: ${opNames(unsupported)}` }
+    if (unsupported.length > 0) return { ...known, error: `this model can't be tuned: ${describeUnsupported(unsupported)}` }
     const program = programOf(cut)
     const fusing = fusionReport(program, fuse(program))
     known = { ...known, fused: `${fusing.ops_after}/${fusing.ops_before}` }
@@ -103,10 +103,6 @@ async function load(command: Commands['inspect'], services: Services, models: Mo
   const known = models.inMemory(base_model, model_dtype)
   return (known?.loaded ?? (await services.loader.load(base_model, options))).parts
 }
-
-/** Each op once. */
-const opNames = (nodes: readonly { readonly op_type: string; readonly domain: string }[]): string =>
-  [...new Set(nodes.map(({ op_type, domain }) => (domain === '' ? op_type : `${domain}.${op_type}`)))].join(', ')
 
 /** Ops of the whole files: said when they can't be cut. */
 function countOps(files: readonly OnnxModel[]): Record<string, number> {

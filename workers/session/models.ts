@@ -11,6 +11,7 @@ import { coverage } from '../../src/graph/coverage'
 import { cutGraphs, cutModel, cutSeq2Seq, type CutModel } from '../../src/graph/cut'
 import { exactnessOf } from '../../src/graph/exactness'
 import { GraphError } from '../../src/graph/ir'
+import { describeUnsupported } from '../../src/graph/model-kind'
 import { readModel } from '../../src/graph/read'
 import { AUTO_FLOAT16, wantedFile, type Job } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
@@ -287,11 +288,9 @@ function opCounts(cut: CutModel): ModelSummary['ops'] {
 function refuseUnsupported(id: string, cut: CutModel): void {
   const { unsupported } = coverage(...cutGraphs(cut))
   if (unsupported.length === 0) return
-  const names = [...new Set(unsupported.map(({ op_type, domain }) => (domain === '' ? op_type : `${domain}.${op_type}`)))]
-  const first = unsupported[0]?.node ?? ''
   throw new CommandError(
     'unsupported',
-    `${id} can't be tuned: ${names.join(', ')} ${names.length === 1 ? 'is not an op' : 'are not ops'} known here (first at node '${first}')`,
+    `${id} can't be tuned: ${describeUnsupported(unsupported)}`,
     'Pick another model, or another model_dtype of this one (fp32 files use the fewest kinds of ops).',
   )
 }

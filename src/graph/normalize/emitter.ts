@@ -185,6 +185,7 @@ export class Emitter {
     const lanes = types.map((type) => this.declare(this.fresh(this.base), type))
     const [first] = lanes
     if (!first) throw new GraphError(`${draft.op} has no output`)
+    if (this.ops.length >= MAX_OPS) throw new GraphError(`more than ${MAX_OPS} operations`)
     const op: Op = { ...draft, outputs: lanes.map((lane) => lane.name) }
     this.ops.push(op)
     this.producers.set(first.name, op)
@@ -216,6 +217,8 @@ export class Emitter {
 /** More than fits any device's memory a thousand times over: no estimate need be made of it. */
 const MAX_DEVICE_ELEMENTS = 2 ** 40
 const MAX_RANK = 32
+/** Most nodes give one op; one with very many inputs or ranges gives as many. */
+const MAX_OPS = 100_000
 
 function checkSize(dims: readonly number[]): void {
   if (dims.length > MAX_RANK) throw new GraphError(`a value of ${dims.length} axes, the limit is ${MAX_RANK}`)

@@ -4,6 +4,7 @@
  * and back, and what is beyond the rotary dimensions is laid beside.
  */
 import { elementCount, GraphError, type Tensor } from '../ir'
+import { byteLength, someBytes } from '../tensor'
 import { fromNumbers, integers } from '../host/array'
 import { floatAttribute, intAttribute } from '../host/attributes'
 import { HostLane, type DeviceLane } from './lanes'
@@ -58,7 +59,8 @@ function rowsOf(call: DeviceCall, cache: HostLane, count: number): HostLane {
       const { dtype, data } = cache.constant
       return HostLane.of(name, { dtype, dims: [count, width], data: data.subarray(0, count * width) })
     }
-    const tensor: Tensor = { ...file, dims: [count, width], bytes: file.bytes.subarray(0, (file.bytes.length / rows) * count) }
+    const bytes = someBytes(file, 0, (byteLength(file) / rows) * count)
+    const tensor: Tensor = { dtype: file.dtype, dims: [count, width], bytes }
     return HostLane.ofTensor(name, tensor).forThisKey()
   })
 }

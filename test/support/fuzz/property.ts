@@ -22,7 +22,8 @@ export function fuzzFixtures(): Fixture[] {
 
 /** A fixture and what is done to one of its files. */
 export interface Damage {
-  readonly fixture: string
+  /** Which fixture, and what was done. */
+  readonly description: string
   readonly files: Files
 }
 
@@ -45,7 +46,7 @@ export function arbitraryDamage(fixtures: readonly Fixture[]): fc.Arbitrary<Dama
   return fc
     .record({ fixture: fc.constantFrom(...fixtures), which: fc.nat(1), mutations })
     .map(({ fixture, which, mutations }) => ({
-      fixture: `${fixture.name}, ${JSON.stringify(mutations.list, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)).slice(0, 2000)}`,
+      description: `${fixture.name}, ${JSON.stringify(mutations.list, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)).slice(0, 2000)}`,
       files: fixture.files.map((file, i) => (i === which % fixture.files.length ? mutations.apply(file) : file)),
     }))
 }

@@ -2,7 +2,7 @@
  * A protobuf file of ONNX as a tree that can be changed and written again, lengths put right: what a mutation needs to get past the outermost
  * checks. It knows which fields are messages and nothing else of them. Only for well-formed files.
  */
-import { WireReader, FIXED32, FIXED64, LENGTH, VARINT } from '../../../src/graph/wire'
+import { FIXED64, LENGTH, VARINT } from '../../../src/graph/wire'
 
 /** Message fields of each message, by field number (onnx.proto). Other length-delimited fields are bytes. */
 const MESSAGES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
@@ -26,32 +26,32 @@ export interface Field {
 }
 
 export function parseTree(file: Uint8Array): Field[] {
-  return fieldsOf(WireReader.over(file, 'model'), 'model')
+  return fieldsOf(file, 0, file.byteLength, 'model')
 }
 
-function fieldsOf(reader: WireReader, message: string): Field[] {
+function fieldsOf(file: Uint8Array, from: number, end: number, message: string): Field[] {
   const fields: Field[] = []
-  while (reader.next()) {
-    const { field: number, wireType } = reader
-    const inner = MESSAGES[message]?.[number]
-    if (inner !== undefined && wireType === LENGTH) {
-      fields.push({ number, wireType, message: inner, value: fieldsOf(reader.message(inner), inner) })
-    } else if (wireType === LENGTH) {
-      const { source, offset, length } = reader.slice()
-      fields.push({ number, wireType, message: null, value: source.read(offset, length) })
+  let at = from
+  const readVarint = (): bigint => {
+    let value = 0n
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = file[at++] ?? 0
+      value |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return value
     }
-    else if (wireType === VARINT) {
-      reader.varint()
-      fields.push({ number, wireType, message: null, value: (BigInt(reader.high) << 32n) | BigInt(reader.low) })
-    } else {
-      const size = wireType === FIXED64 ? 8 : 4
-      fields.push({
-        number,
-        wireType: size === 8 ? FIXED64 : FIXED32,
-        message: null,
-        value: reader.some(size).slice(),
-      })
+  }
+  while (at < end) {
+    const tag = Number(readVarint())
+    const [number, wireType] = [Math.floor(tag / 8), tag % 8]
+    if (wireType === VARINT) {
+      fields.push({ number, wireType, message: null, value: readVarint() })
+      continue
     }
+    const size = wireType === LENGTH ? Number(readVarint()) : wireType === FIXED64 ? 8 : 4
+    const inner = wireType === LENGTH ? (MESSAGES[message]?.[number] ?? null) : null
+    const value = inner === null ? file.subarray(at, at + size) : fieldsOf(file, at, at + size, inner)
+    fields.push({ number, wireType, message: inner, value })
+    at += size
   }
   return fields
 }
