@@ -90,7 +90,9 @@ describe('the cache given to transformers.js', () => {
     expect(await text(await cache.match(key('config.json')))).toBe('{"virtual":1}')
     expect(await text(await cache.match('/models/org/model/config.json'))).toBe('{"virtual":1}')
     expect(await cache.match('/models/org/model/tokenizer.json')).toBeUndefined()
-    expect(await cache.models()).toEqual([{ id: 'org/model', dropped: true, parts: [{ path: 'config.json', bytes: 13 }], unfinished_bytes: 0 }])
+    expect(await cache.models()).toEqual([
+      { id: 'org/model', dropped: true, parts: [{ path: 'config.json', bytes: 13 }], unfinished_bytes: 0 },
+    ])
     cache.removeVirtual('org/model')
     expect(await text(await cache.match(key('config.json')))).toBe('{"stored":1}')
     await cache.removeModel('org/model')
