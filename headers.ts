@@ -3,7 +3,7 @@
  * build for static hosts (`_headers`, `headers-sw.js`), and asserted by the tests.
  */
 
-/** Hosts the model hub answers from; model files are the only thing ever requested from them. */
+/** Hosts the model hub answers from: model files, and on a person's own request its search and lists of files. Nothing else is asked of them. */
 const HUB = ['https://huggingface.co', 'https://*.huggingface.co', 'https://*.hf.co', 'https://*.xethub.hf.co']
 
 /** Content-Security-Policy. wasm compilation needs 'wasm-unsafe-eval'; onnxruntime's thread workers start from our own origin. */

@@ -42,17 +42,17 @@ async function failureOf(promise: Promise<unknown>): Promise<Failure> {
 describe('requests', () => {
   test('are numbered, and answers find them in any order, with their progress', async () => {
     const seen: Progress[] = []
-    const first = client.request('persist_storage', {})
+    const first = client.request('list_prompts', {})
     const second = client.request('discard_run', { run: 'r' }, (progress) => seen.push(progress))
     expect([first.request, second.request]).toEqual([1, 2])
     expect(worker.sent).toEqual([
-      { type: 'persist_storage', request: 1 },
+      { type: 'list_prompts', request: 1 },
       { type: 'discard_run', request: 2, run: 'r' },
     ])
     worker.say({ type: 'stage', request: 2, text: 'working' })
     worker.say({ type: 'result', request: 2, result: null })
-    worker.say({ type: 'result', request: 1, result: true })
-    expect([await first, await second]).toEqual([true, null])
+    worker.say({ type: 'result', request: 1, result: [] })
+    expect([await first, await second]).toEqual([[], null])
     expect(seen).toMatchObject([{ type: 'stage', text: 'working' }])
     // Late or repeated answers are nobody's.
     worker.say({ type: 'result', request: 2, result: null })
@@ -69,10 +69,10 @@ describe('requests', () => {
   test('fail when the answer is not what the command promises, or no message of the protocol', async () => {
     const notices: Notice[] = []
     client.onNotice((notice) => notices.push(notice))
-    const wrong = client.request('persist_storage', {})
+    const wrong = client.request('list_prompts', {})
     worker.say({ type: 'result', request: 1, result: 'yes' })
-    expect((await failureOf(wrong)).message).toContain('persist_storage')
-    const garbled = client.request('persist_storage', {})
+    expect((await failureOf(wrong)).message).toContain('list_prompts')
+    const garbled = client.request('list_prompts', {})
     worker.say({ type: 'nonsense', request: 2 })
     expect((await failureOf(garbled)).code).toBe('internal')
     worker.say(42)

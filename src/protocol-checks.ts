@@ -123,7 +123,6 @@ const commands: { readonly [Name in CommandName]: Schema<Commands[Name]> } = {
   export_job: v.object(job),
   storage: empty,
   remove_model: v.object({ base_model: text }),
-  persist_storage: empty,
   reset_storage: empty,
 }
 
@@ -265,7 +264,6 @@ const results: { readonly [Name in CommandName]: Schema<Results[Name]> } = {
   export_job: exportedFiles,
   storage,
   remove_model: nothing,
-  persist_storage: flag,
   reset_storage: nothing,
 }
 

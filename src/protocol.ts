@@ -230,7 +230,6 @@ export interface Commands {
   }
   storage: object
   remove_model: { readonly base_model: string }
-  persist_storage: object
   reset_storage: object
 }
 
@@ -261,7 +260,6 @@ export interface Results {
   export_job: ExportedFiles
   storage: StorageReport
   remove_model: null
-  persist_storage: boolean
   reset_storage: null
 }
 

@@ -40,12 +40,16 @@ export function pauseByClock(ms: number, signal?: AbortSignal | null): Promise<v
 export class FetchGate {
   /** Models that may be fetched from the hub now. */
   private readonly allowed = new Set<string>()
+  /** What ends the requests for a model that bring no signal of their own, as those of transformers.js. */
+  private readonly signals = new Map<string, AbortSignal>()
 
   constructor(private readonly options: FetchGateOptions) {}
 
-  allow(id: string, downloads: boolean): void {
+  allow(id: string, downloads: boolean, signal?: AbortSignal): void {
     if (downloads) this.allowed.add(id)
     else this.allowed.delete(id)
+    if (signal) this.signals.set(id, signal)
+    else this.signals.delete(id)
   }
 
   /**
@@ -93,19 +97,20 @@ export class FetchGate {
 
   private async request(url: string, id: string, path: string, init?: RequestInit): Promise<Response> {
     const what = `${id}/${path}`
+    const signal = init?.signal ?? this.signals.get(id)
     const pause = this.options.pause ?? pauseByClock
     let response: Response
     for (let attempt = 1; ; attempt++) {
       try {
-        response = await this.options.fetch(url, init)
+        response = await this.options.fetch(url, signal ? { ...init, signal } : init)
       } catch (error) {
-        if (init?.signal?.aborted) throw error
+        if (signal?.aborted) throw error
         throw networkError(what, error)
       }
       const ms = patience(response, attempt)
       if (ms === null) break
       await response.body?.cancel()
-      await pause(ms, init?.signal)
+      await pause(ms, signal)
     }
     if (response.status === 404 || response.status === 416) return response
     const isPage = response.headers.get('content-type')?.startsWith('text/html') === true

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { env, PretrainedConfig, PreTrainedTokenizer } from '@huggingface/transformers'
 import * as ort from 'onnxruntime-web'
 import { afterAll, describe, expect, test } from 'vitest'
+import { CountingSource } from '../../test/support/sliced-source'
 import { findEmbeddings, readEmbeddingRows } from '../graph/embedding'
 import { asSource } from '../graph/source'
 import { readModel } from '../graph/read'
@@ -265,6 +266,26 @@ describe('a causal model', () => {
     }
     expect((await ask(gpt2, own, SOURCE)).text).toBe(words(said))
     await expect(ask(gpt2, { ...own, id: 'x', encoder: own.decoder }, SOURCE)).rejects.toThrow('has none')
+  })
+
+  test('reads its weights from where they lie, once, and again after a rest; it does not rest while it is needed', async () => {
+    const onnx = new CountingSource(file)
+    const sliced: LoadedModel = { ...gpt2, parts: gpt2.parts.map((part) => ({ ...part, onnx })) }
+    const plain = await ask(gpt2, own, SOURCE)
+    const first = await ask(sliced, own, SOURCE)
+    expect(first.text).toBe(plain.text)
+    expect(onnx.largest_read).toBeLessThan(file.length / 2)
+    const once = onnx.read_bytes
+    await ask(sliced, own, SOURCE)
+    expect(onnx.read_bytes).toBe(once)
+    const running = ask(sliced, own, SOURCE)
+    await generator.rest()
+    await running
+    await ask(sliced, own, SOURCE)
+    expect(onnx.read_bytes).toBe(once)
+    await generator.rest()
+    expect((await ask(sliced, own, SOURCE)).text).toBe(plain.text)
+    expect(onnx.read_bytes).toBe(2 * once)
   })
 
   test('can keep its input; an encoder-decoder has none to keep', async () => {

@@ -43,6 +43,8 @@ export class Generator {
   private open: Runner | null = null
   /** Generations and changes of the open model wait for each other. */
   private queue: Promise<unknown> = Promise.resolve()
+  /** Generations and changes asked for and not done. */
+  private waiting = 0
 
   constructor(
     private readonly cache: ModelCache,
@@ -62,8 +64,14 @@ export class Generator {
     return this.inTurn(() => this.close())
   }
 
+  /** Frees the open model unless it is in use: its weights are a copy in onnxruntime's memory, which someone else is about to need. */
+  async rest(): Promise<void> {
+    if (this.waiting === 0) await this.dispose()
+  }
+
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.queue.then(work, work)
+    this.waiting++
+    const turn = this.queue.then(work, work).finally(() => this.waiting--)
     this.queue = turn.catch(() => undefined)
     return turn
   }

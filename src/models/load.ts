@@ -175,7 +175,7 @@ export class ModelLoader {
     if (!isModelId(id)) {
       throw new ModelError('invalid', `"${id.slice(0, 100)}" is not a model id`, 'Give it as on the hub, like Xenova/distilgpt2.')
     }
-    this.gate.allow(id, options.allow_downloads && !this.isLocal(id))
+    this.gate.allow(id, options.allow_downloads && !this.isLocal(id), options.signal)
     try {
       return await work()
     } catch (error) {

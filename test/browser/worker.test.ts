@@ -209,6 +209,8 @@ test(
       expect(downloads.some((one) => one.type === 'model_progress' && one.file === 'onnx/model_quantized.onnx')).toBe(true)
       expect(asked).toContain('/org/small/resolve/main/onnx/model_quantized.onnx')
       expect((await result(page, 'storage', {})).models).toMatchObject([{ id: 'org/small' }])
+      // Shards lie on the disk, and are read from there by slices.
+      expect(new Set(await page.evaluate(shardKinds))).toEqual(new Set(['Blob']))
 
       await page.reload()
       asked.length = 0
@@ -221,6 +223,25 @@ test(
     })
   },
 )
+
+/** What the shards of stored files are. */
+async function shardKinds(): Promise<string[]> {
+  const done = <T>(request: IDBRequest<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error ?? new Error('failed'))
+    })
+  const database = await done(indexedDB.open('promptlathe-models'))
+  const store = database.transaction('kv').objectStore('kv')
+  const kinds: string[] = []
+  for (const key of await done(store.getAllKeys())) {
+    if (typeof key !== 'string' || !key.startsWith('shard:')) continue
+    const shard: unknown = await done(store.get(key))
+    kinds.push(shard instanceof Blob ? 'Blob' : typeof shard)
+  }
+  database.close()
+  return kinds
+}
 
 test(
   'the GPU process dies while training: the run goes on from its checkpoint on a new device',

@@ -26,7 +26,7 @@ export async function untilEnabled(button: Locator): Promise<void> {
 /** Opens a disclosure (details) by its summary. */
 export async function disclose(within: Locator, summary: string | RegExp): Promise<void> {
   const element = within.locator('details').filter({ has: within.page().locator('summary', { hasText: summary }) })
-  if (!(await element.evaluate((details: HTMLDetailsElement) => details.open))) await element.locator('summary').click()
+  if (!(await element.evaluate((details: HTMLDetailsElement) => details.open))) await element.locator(':scope > summary').click()
 }
 
 export async function fillSetting(page: Page, label: string, value: string): Promise<void> {

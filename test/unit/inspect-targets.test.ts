@@ -64,7 +64,6 @@ describe('the summary of a line', () => {
     parameters: 124_400_000,
     memory: null,
     self_test: { max_abs_diff: 3.2e-7, tolerance: 1e-4, ok: true },
-    memory: null,
     reference: null,
     error: null,
   }

@@ -160,6 +160,20 @@ describe('a repository that is no such model: both looking and opening say which
 })
 
 describe('what is kept', () => {
+  test('an opening is given up also while a size is asked for', async () => {
+    await serve('org/model', all)
+    const hanging = new Promise<void>((began) =>
+      answers.set(`${HUB}/org/model/resolve/main/onnx/model.onnx`, (init) => {
+        began()
+        return new Promise((_, reject) => init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error)))
+      }),
+    )
+    const opening = failure(open('org/model'))
+    await hanging
+    await client.request('cancel_opening', {})
+    expect((await opening).code).toBe('cancelled')
+  })
+
   test('a cancelled download says so, keeps what was whole, and goes on behind it', async () => {
     await serve('org/model', all)
     const url = `${HUB}/org/model/resolve/main/onnx/model.onnx`
@@ -183,7 +197,7 @@ describe('what is kept', () => {
     )
     const failed = await failure(opening)
     expect(failed).toMatchObject({ code: 'cancelled' })
-    expect(failed.hint).toContain('kept')
+    expect(failed.hint).toContain('goes on where it stopped')
     const { models } = await client.request('storage', {})
     expect(models).toMatchObject([{ id: 'org/model', lacks: 'has no ONNX files in onnx/ in this browser', last_used: null }])
     if (whole) answers.set(url, whole)

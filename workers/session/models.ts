@@ -227,6 +227,7 @@ export class Models {
     signal?: AbortSignal,
   ): Promise<OpenModel> {
     const { loaded, cut } = await this.prepare(request, report, signal)
+    await this.services.generator.rest()
     const { simulate_rounding = true } = request
     const key = `${loaded.id}|${loaded.sha256}|${request.device}|${simulate_rounding}`
     if (this.open?.key === key) return this.open

@@ -2,11 +2,7 @@
 import { CommandError } from './failures'
 
 const cancelled = (): CommandError =>
-  new CommandError(
-    'cancelled',
-    'Opening the model was cancelled.',
-    'Files that had arrived whole are kept; trying again goes on behind them.',
-  )
+  new CommandError('cancelled', 'Opening the model was cancelled.', 'Trying again goes on where it stopped.')
 
 export class Openings {
   private readonly going = new Set<AbortController>()

@@ -21,11 +21,6 @@ export async function storageReport(services: Services): Promise<StorageReport> 
   }
 }
 
-/** Asks the browser not to clear what is stored when the disk is full. It may refuse. */
-export async function persistStorage({ storage }: Services): Promise<boolean> {
-  return (await storage?.persist().catch(() => false)) ?? false
-}
-
 /** Removes prompts, runs and models. @throws what the browser throws: then there is something left */
 export async function resetStorage({ cache, promptStore, runStore, generator, usage }: Services): Promise<void> {
   await generator.dispose()

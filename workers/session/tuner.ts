@@ -15,7 +15,7 @@ import { Models } from './models'
 import { Openings } from './openings'
 import { preview } from './preview'
 import { Services, type Environment, type Report } from './services'
-import { addModelFiles, persistStorage, removeModel, resetStorage, storageReport } from './storage'
+import { addModelFiles, removeModel, resetStorage, storageReport } from './storage'
 import { Trials } from './try'
 import { Runs } from './tune'
 
@@ -111,7 +111,6 @@ function handlersOf(services: Services): TypedHandlers {
     export_prompt: (command, report) => exportPrompt(command, services, models, trials, report),
     storage: () => storageReport(services),
     remove_model: ({ base_model }) => nothing(() => removeModel(base_model, services, models)),
-    persist_storage: () => persistStorage(services),
     reset_storage: () =>
       nothing(() => {
         whileIdle('Resetting the storage')

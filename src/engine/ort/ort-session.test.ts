@@ -2,7 +2,12 @@
 import { readFileSync } from 'node:fs'
 import * as ort from 'onnxruntime-web/webgpu'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { CountingSource } from '../../../test/support/sliced-source'
 import { llamaProgram, TINY_CAUSAL } from '../../../test/support/llama-program'
+import type { Tensor } from '../../graph/ir'
+import type { Op, ValueType } from '../../graph/program'
+import { readModel } from '../../graph/read'
+import { byteLength } from '../../graph/tensor'
 import { concatBytes, writeModel } from '../../graph/write'
 import { lower } from './lower'
 import { createOrtEngine } from './ort-engine'
@@ -30,6 +35,38 @@ test('external data survives sessions that others make at the same time', async 
   }
 })
 
+test('a model that is not in memory: each weight is read once, on its way into the session, and the results are the same', async () => {
+  const bytes = new Uint8Array(readFileSync('test/fixtures/onnx/llama_t441_past.onnx'))
+  const results: unknown[] = []
+  for (const source of [new CountingSource(bytes), bytes]) {
+    const { initializers } = readModel(source).graph
+    // One program over all of the larger weights: their sums.
+    const [constants, outputs] = [new Map<string, Tensor>(), [] as string[]]
+    const ops: Op[] = []
+    const values = new Map<string, ValueType>()
+    for (const [name, tensor] of initializers) {
+      if (tensor.dtype !== 'float32' || tensor.dims.length !== 2 || byteLength(tensor) < 1024) continue
+      constants.set(name, tensor)
+      values.set(name, { dtype: 'float32', dims: tensor.dims })
+      values.set(`sum ${name}`, { dtype: 'float32', dims: [1, 1] })
+      ops.push({ op: 'ReduceSum', name, inputs: [name], outputs: [`sum ${name}`], attrs: { axes: [0, 1], keepdims: true } })
+      outputs.push(`sum ${name}`)
+    }
+    const before = source instanceof CountingSource ? source.read_bytes : 0
+    const session = await createSession(ort, lower({ ops, inputs: [], outputs, constants, values }), {
+      graphOptimizationLevel: 'disabled',
+    })
+    const stored = [...constants.values()].filter((tensor) => tensor.stored)
+    if (source instanceof CountingSource) {
+      expect(stored.length).toBeGreaterThan(1)
+      expect(source.read_bytes - before).toBe(stored.reduce((sum, tensor) => sum + byteLength(tensor), 0))
+    }
+    results.push(Object.values(await session.run({})).map((tensor) => tensor.data))
+    await session.release()
+  }
+  expect(results[0]).toEqual(results[1])
+})
+
 describe('reference logits', () => {
   const ids = [3, 77, 12, 9, 151]
   const input = { ids, decoder: [] }
@@ -41,6 +78,14 @@ describe('reference logits', () => {
     expect(plain).toHaveLength(ids.length * 160)
     const merged = await referenceLogits(ort, [fixture('gpt2_t433_decoder_model_merged')], input)
     plain.forEach((logit, i) => expect(merged[i]).toBeCloseTo(logit, 5))
+  })
+
+  test('of a file that is not in memory are the same', async () => {
+    const bytes = new Uint8Array(readFileSync('test/fixtures/onnx/gpt2_t433_decoder_model_merged.onnx'))
+    const source = new CountingSource(bytes)
+    const sliced = await referenceLogits(ort, [{ onnx: source, external: new Map() }], input)
+    expect(sliced).toEqual(await referenceLogits(ort, [file(bytes)], input))
+    expect(source.largest_read).toBeLessThan(bytes.length / 2)
   })
 
   test('float16 logits are read as numbers', async () => {

@@ -35,7 +35,7 @@ const OPS: Readonly<Record<string, HostOp>> = {
   ReduceL1: R.ReduceL1, ReduceL2: R.ReduceL2, ReduceSumSquare: R.ReduceSumSquare, ArgMax: R.ArgMax, ArgMin: R.ArgMin,
   CumSum: R.CumSum, MatMul: R.MatMul, Softmax: R.Softmax, Einsum,
   // quantised weights
-  DequantizeLinear: Q.DequantizeLinear,
+  DequantizeLinear: Q.DequantizeLinear, 'com.microsoft.GatherBlockQuantized': Q.GatherBlockQuantized,
 }
 
 export const HOST_OPS: ReadonlyMap<string, HostOp> = new Map(Object.entries(OPS))

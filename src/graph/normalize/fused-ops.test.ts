@@ -7,8 +7,8 @@ import { domainNode, expectLikeOnnxruntime, f, one, programOf, wave, x234, type 
 import { FUSED_CASES } from '../../../test/support/rule-cases-fused'
 import { fromNumbers } from '../host/array'
 import { fromIntegers } from '../tensor'
-import { makeHostPlan } from '../specialize/host-plan'
 import { HostBudget } from '../specialize/budget'
+import { makeHostPlan } from '../specialize/host-plan'
 import { StaticCache, Walk } from '../specialize/walk'
 import { Emitter } from './emitter'
 import { HostLane, type Lane } from './lanes'
@@ -41,13 +41,8 @@ it('masks prepared on the host follow the mask of each batch', async () => {
     ['x', emit.input('x', x.dims)],
     ['attention_mask', mask],
   ])
-  const walk = new Walk({
-    opsets,
-    emit,
-    cache: new StaticCache(),
-    simulate_rounding: false,
-    budget: new HostBudget(graph, { batch_size: 2, sequence_length: 6, encoder_length: null }),
-  })
+  const budget = new HostBudget(graph, { batch_size: 2, sequence_length: 3, encoder_length: null })
+  const walk = new Walk({ opsets, emit, cache: new StaticCache(), simulate_rounding: false, budget })
   const lane = walk.run(graph, inputs, 'y')
   if (lane.kind !== 'device') throw new Error(`y is ${lane.kind}`)
   const program = emit.program(lane, 'y')

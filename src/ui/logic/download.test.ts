@@ -36,12 +36,12 @@ describe('a download', () => {
   })
 
   it('says what is kept of it', () => {
-    expect(keptSentence([])).toBeNull()
-    expect(keptSentence([file('a', 1, 2)])).toBe('No file had arrived whole yet; trying again goes on with a.')
-    expect(keptSentence([file('a', 1024, 1024), file('onnx/b', 1, 2)])).toBe(
-      '1 file that had arrived whole (1.0 KiB) is kept; trying again goes on with onnx/b.',
+    expect(keptSentence([], 0)).toBeNull()
+    expect(keptSentence([file('a', 1, 2)], 0)).toBe('No file had arrived whole yet; trying again goes on with a.')
+    expect(keptSentence([file('a', 1024, 1024), file('onnx/b', 1, 2)], 2048)).toBe(
+      '1 file that had arrived whole (1.0 KiB) is kept; of those that had not, 2.0 KiB are kept; trying again goes on with onnx/b.',
     )
-    expect(keptSentence([file('a', 1, 1), file('b', 1, 1), file('c', 0, null, { stage: 'prepare' })])).toBe(
+    expect(keptSentence([file('a', 1, 1), file('b', 1, 1), file('c', 0, null, { stage: 'prepare' })], 0)).toBe(
       '2 files that had arrived whole (2 B) are kept.',
     )
   })

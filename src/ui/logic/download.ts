@@ -42,8 +42,11 @@ export function overall(files: readonly FileState[], expected: ReadonlyMap<strin
 export const timeLeft = (loaded: number, total: number | null, speed: number | null): number | null =>
   total === null || speed === null || speed <= 0 || loaded > total ? null : (total - loaded) / speed
 
-/** What a download that ended early leaves, in a sentence; null when nothing had begun. */
-export function keptSentence(files: readonly FileState[]): string | null {
+/**
+ * What a download that ended early leaves, in a sentence; null when nothing had begun.
+ * @param unfinished bytes kept of files that are not whole
+ */
+export function keptSentence(files: readonly FileState[], unfinished: number): string | null {
   const downloads = files.filter(({ stage }) => stage === 'download')
   const whole = downloads.filter(({ loaded, total }) => total !== null && loaded >= total)
   const broken = downloads.filter((file) => !whole.includes(file))
@@ -52,6 +55,7 @@ export function keptSentence(files: readonly FileState[]): string | null {
     whole.length === 0
       ? 'No file had arrived whole yet'
       : `${plural(whole.length, 'file')} that had arrived whole (${bytes(whole.reduce((sum, { loaded }) => sum + loaded, 0))}) ${whole.length === 1 ? 'is' : 'are'} kept`
+  const parts = unfinished > 0 ? `; of those that had not, ${bytes(unfinished)} are kept` : ''
   const next = broken[0] ? `; trying again goes on with ${broken[0].file}` : ''
-  return `${kept}${next}.`
+  return `${kept}${parts}${next}.`
 }

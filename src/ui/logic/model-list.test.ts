@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { autoDtype, CATALOGUE, isModelId } from '../../models/catalogue'
 import type { ModelFiles, StoredModel } from '../../protocol'
-import { chosenDtype, dtypeRows, fetchLine, filesToFetch, filterModels, isStored, otherSizes, sizeLine } from './model-list'
+import { chosenDtype, dtypeRows, fetchLine, filesToFetch, filterModels, isStored, sizeLine } from './model-list'
 
 describe('the catalogue', () => {
   it('holds each model once, by an id that can be opened, with licence, size and what it is for', () => {
@@ -34,10 +34,8 @@ describe('the catalogue', () => {
   })
 
   it('says sizes in a line', () => {
-    expect(sizeLine({ megabytes: { fp32: 501, q8: 128 }, checked: true })).toBe('128 MB (q8)')
+    expect(sizeLine({ megabytes: { fp32: 501, q8: 128, q4: 90 }, checked: true })).toBe('128 MB (q8; also fp32 501, q4 90 MB)')
     expect(sizeLine({ megabytes: { q8: 128 }, checked: false })).toBe('about 128 MB (q8)')
-    expect(otherSizes({ megabytes: { fp32: 501, q8: 128 } })).toBe('also fp32 501 MB')
-    expect(otherSizes({ megabytes: { q8: 128 } })).toBeNull()
   })
 })
 

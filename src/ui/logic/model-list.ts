@@ -30,17 +30,13 @@ export const filterModels = (models: readonly CatalogueModel[], { kind, suits, m
       (megabytes === null || sizeOf(model) <= megabytes),
   )
 
-/** "about 251 MB (fp16)". A size that was worked out says so. */
+/** "251 MB (fp16; also fp32 501 MB, q4 500 MB)". A size that was worked out says "about". */
 export function sizeLine({ megabytes, checked }: Pick<CatalogueModel, 'megabytes' | 'checked'>): string {
   const auto = autoDtype(megabytes)
-  return auto === null ? 'size not known' : `${checked ? '' : 'about '}${auto.megabytes} MB (${auto.model_dtype})`
-}
-
-/** "also fp32 501 MB, q4 200 MB"; null where there is nothing else. */
-export function otherSizes({ megabytes }: Pick<CatalogueModel, 'megabytes'>): string | null {
-  const auto = autoDtype(megabytes)?.model_dtype
-  const others = Object.entries(megabytes).filter(([model_dtype]) => model_dtype !== auto)
-  return others.length === 0 ? null : `also ${others.map(([model_dtype, size]) => `${model_dtype} ${size} MB`).join(', ')}`
+  if (auto === null) return 'size not known'
+  const others = Object.entries(megabytes).filter(([model_dtype]) => model_dtype !== auto.model_dtype)
+  const also = others.length === 0 ? '' : `; also ${others.map(([model_dtype, size]) => `${model_dtype} ${size}`).join(', ')} MB`
+  return `${checked ? '' : 'about '}${auto.megabytes} MB (${auto.model_dtype}${also})`
 }
 
 export interface DtypeRow {

@@ -63,6 +63,7 @@ export class HubSearchState {
   }
 
   private fail(failure: Failure): void {
+    this.last = { what: '', at: -Infinity }
     this.results = []
     this.failure = failure
     this.status = 'failed'

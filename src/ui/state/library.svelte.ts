@@ -103,13 +103,14 @@ export class LibraryState {
     })
   }
 
-  async persist(): Promise<boolean> {
-    let granted = false
-    await this.attempt(async () => {
-      granted = await this.client.request('persist_storage', {})
-      await this.refreshStorage()
-    })
-    return granted
+  /** Asks the browser not to clear what is stored when the disk is full. Only a page may ask, on a person's own click; it may refuse. */
+  async persist(): Promise<'granted' | 'refused' | 'unknown'> {
+    // Absent where the page is not served securely, whatever the types say.
+    const storage: StorageManager | undefined = navigator.storage
+    if (typeof storage?.persist !== 'function') return 'unknown'
+    const granted = await storage.persist().catch(() => false)
+    await this.refreshStorage()
+    return granted ? 'granted' : 'refused'
   }
 
   async resetStorage(): Promise<void> {

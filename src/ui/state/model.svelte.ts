@@ -33,9 +33,14 @@ export class ModelState {
   /** Models dropped in during this visit. */
   dropped = $state.raw<readonly string[]>([])
   /** After an opening that failed or was cancelled: what of its download is kept. */
-  kept = $state<string | null>(null)
+  readonly kept: string | null = $derived.by(() => {
+    const unfinished = this.stored().find(({ id }) => id === this.settings.baseModel)?.unfinished_bytes ?? 0
+    return keptSentence(this.broken, unfinished)
+  })
   cancelling = $state(false)
 
+  /** How far the download was that ended early. */
+  private broken = $state.raw<readonly FileProgress[]>([])
   /** What `summary` and `failure` are about. */
   private openedKey = $state('')
   private wanted: string | null = null
@@ -113,7 +118,7 @@ export class ModelState {
     this.status = 'opening'
     this.failure = null
     this.addFailure = null
-    this.kept = null
+    this.broken = []
     this.cancelling = false
     this.progress = []
     this.samples = {}
@@ -130,7 +135,7 @@ export class ModelState {
       this.failure = failureOf(error)
       this.status = 'failed'
       // Files of our own origin and of this machine are not downloads to keep.
-      if (!isEmbedded(base_model) && !this.dropped.includes(base_model)) this.kept = keptSentence(this.progress)
+      if (!isEmbedded(base_model) && !this.dropped.includes(base_model)) this.broken = this.progress
     }
     this.openedKey = key
     this.progress = []

@@ -19,21 +19,26 @@ const CODES: Readonly<Record<Bnb4Type, readonly number[]>> = {
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
   ],
 }
-const BLOCK_SIZE = 64
+/** The tool's default, and smaller ones for rows that are no multiple of it: a block holds whole rows, or a row whole blocks. */
+const BLOCK_SIZES = [64, 32, 16]
+
+const blockSizeOf = ([, width = 0]: readonly number[]): number | undefined =>
+  BLOCK_SIZES.find((size) => width % size === 0 || size % width === 0)
 
 /** A [N,K] matrix in blocks, with the largest size of each. */
 export function quantizeBnb4(rows: Tensor, type: Bnb4Type): { packed: Tensor; absmax: Tensor; dequantized: Tensor } {
   const values = toFloat32(rows)
-  const blocks = Math.ceil(values.length / BLOCK_SIZE)
+  const size = blockSizeOf(rows.dims) ?? 64
+  const blocks = Math.ceil(values.length / size)
   const packed = new Uint8Array(Math.ceil(values.length / 2))
   const absmax = new Float32Array(blocks)
   const dequantized = new Float32Array(values.length)
   for (let b = 0; b < blocks; b++) {
-    const block = values.subarray(b * BLOCK_SIZE, (b + 1) * BLOCK_SIZE)
+    const block = values.subarray(b * size, (b + 1) * size)
     const largest = block.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     absmax[b] = largest
     for (const [i, value] of block.entries()) {
-      const at = b * BLOCK_SIZE + i
+      const at = b * size + i
       const code = nearest(CODES[type], largest === 0 ? 0 : value / largest)
       packed[at >> 1] = (packed[at >> 1] ?? 0) | (code << (at & 1 ? 0 : 4))
       dequantized[at] = Math.fround(CODES[type][code] ?? 0) * largest
@@ -59,7 +64,7 @@ export const bnb4Model = (model: OnnxModel, type: Bnb4Type): OnnxModel =>
       const make = () => quantizeBnb4(transpose(weight), type)
       const [K = 0, N = 0] = weight.dims
       const inputs = [input, site.add(`${name}_Bnb4`, () => make().packed), site.add(`${name}_absmax`, () => make().absmax)]
-      const attributes = { K, N, block_size: BLOCK_SIZE, quant_type: type === 'nf4' ? 1 : 0 }
+      const attributes = { K, N, block_size: blockSizeOf([N, K]) ?? 64, quant_type: type === 'nf4' ? 1 : 0 }
       return node('MatMulBnb4', inputs, [outputOf(one)], attributes, 'com.microsoft')
     }),
   )
@@ -75,5 +80,7 @@ export const bnb4Twin = (model: OnnxModel, type: Bnb4Type): OnnxModel =>
 function linear(one: Node, site: Site, make: (input: string, name: string, weight: Tensor) => Node): Node[] | undefined {
   const weight = isOp(one, 'MatMul') ? floatMatrix(site, one.inputs[1]) : undefined
   const [input = '', name = ''] = one.inputs
-  return weight && [make(input, name, weight)]
+  // Rows that share blocks in part (24 numbers, in models this small) are refused by our reading: such a layer stays float.
+  const [width = 0, count = 0] = weight?.dims ?? []
+  return weight && blockSizeOf([count, width]) !== undefined ? [make(input, name, weight)] : undefined
 }
