@@ -77,7 +77,7 @@ export function markdown(results: Results, at: { readonly virtual_tokens: number
   if (linear) {
     const { points, offset, slope, r2 } = linear
     parts.push(
-      `## Time against tokens\n\nMedian milliseconds of a step of the embedded model: ${offset.toFixed(1)} + ${slope.toFixed(4)} x tokens, R² = ${r2.toFixed(4)}.`,
+      `## Time against tokens\n\nMilliseconds of the fastest of several steps of the embedded model: ${offset.toFixed(1)} + ${slope.toFixed(4)} x tokens, R² = ${r2.toFixed(4)}.`,
       [
         '| tokens | ms | line |',
         '|---|---|---|',
