@@ -6,7 +6,7 @@
 import { GraphError, type Tensor } from './ir'
 import { outputTypes, reducedDims, sameDims, type OpDraft } from './op-types'
 import type { BinaryName, Op, OpName, OpNamed, Program, UnaryName, ValueType } from './program'
-import { byteLength, fromFloat32, toFloat32 } from './tensor'
+import { byteLength, fromFloat32, someBytes, toFloat32 } from './tensor'
 
 /** A Program with its definitions and uses indexed. */
 export class ProgramView {
@@ -356,11 +356,22 @@ function mergeConstants(program: Program): Map<string, string> {
 /** Bytes a fingerprint looks at. */
 const PRINTED_BYTES = 256
 
-/** Tells apart most small constants, so that a graph of a hundred thousand of them is not compared pair by pair. */
-function fingerprint({ bytes, stored }: Tensor): number {
-  if (stored) return 0
+const prints = new WeakMap<Tensor, number>()
+
+/**
+ * Tells apart most small constants, so that a graph of a hundred thousand of them is not compared pair by pair. Kept: of a tensor that is not in
+ * memory every look is a read, and programs are tidied many times.
+ */
+function fingerprint(tensor: Tensor): number {
+  const known = prints.get(tensor)
+  if (known !== undefined) return known
   let print = 0x811c9dc5
-  for (let i = 0; i < Math.min(bytes.byteLength, PRINTED_BYTES); i++) print = Math.imul(print ^ (bytes[i] ?? 0), 0x01000193)
+  // Large ones are weights: told apart by identity, never read.
+  if (byteLength(tensor) <= COMPARED_BYTES) {
+    for (const byte of someBytes(tensor, 0, Math.min(byteLength(tensor), PRINTED_BYTES)))
+      print = Math.imul(print ^ byte, 0x01000193)
+  }
+  prints.set(tensor, print)
   return print
 }
 
