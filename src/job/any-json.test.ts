@@ -84,7 +84,7 @@ test('any JSON in: a complete job that checks to itself, or problems that name t
     { numRuns: 2000 },
   )
   // Otherwise the first half of the property was never tried.
-  expect(complete).toBeGreaterThan(100)
+  expect(complete).toBeGreaterThan(50)
 })
 
 test('values that are no JSON do not throw either', () => {

@@ -16,14 +16,20 @@ const RELATIVE_POSITIONS: ReadonlySet<string> = new Set(['t5', 'mt5', 'longt5', 
  * Model types transformers.js has no class for, and the type whose class runs their exports: the same files, inputs, cache and names in
  * config.json, so that only the name differs.
  */
-const RUN_AS: ReadonlyMap<string, string> = new Map([
-  ['pegasus', 'bart'],
-  ['plbart', 'bart'],
-  ['umt5', 'mt5'],
+const RUN_AS: ReadonlyMap<string, { readonly model_type: string; readonly architecture: string }> = new Map([
+  ['pegasus', { model_type: 'bart', architecture: 'BartForConditionalGeneration' }],
+  ['plbart', { model_type: 'bart', architecture: 'BartForConditionalGeneration' }],
+  ['umt5', { model_type: 'mt5', architecture: 'MT5ForConditionalGeneration' }],
 ])
 
 /** The model_type under which transformers.js runs a model: its own, or that of one that is run the same way. */
-export const runAs = (model_type: string): string => RUN_AS.get(model_type) ?? model_type
+export const runAs = (model_type: string): string => RUN_AS.get(model_type)?.model_type ?? model_type
+
+/** What of config.json has to say otherwise for that; null where nothing has to. */
+export function runAsConfig(model_type: string): { readonly model_type: string; readonly architectures: string[] } | null {
+  const other = RUN_AS.get(model_type)
+  return other ? { model_type: other.model_type, architectures: [other.architecture] } : null
+}
 
 export interface ConfigSummary {
   readonly kind: ModelKind

@@ -9,7 +9,7 @@ import { asSource, piecesOf, wholeOf, type ByteSource } from '../graph/source'
 import { blobSource } from './blob-source'
 import type { ModelCache } from './cache'
 import { embeddedBytes, isEmbedded, isModelId } from './catalogue'
-import { describeConfig, runAs, type ConfigSummary } from './config'
+import { describeConfig, runAsConfig, type ConfigSummary } from './config'
 import { FetchGate, pauseByClock } from './fetch'
 import { HubFiles } from './hub-files'
 import { fileNames } from './layout'
@@ -339,9 +339,10 @@ export class ModelLoader {
 /** The config under the model type by which transformers.js knows how to run it. */
 async function asTransformersRuns(id: string, config: PretrainedConfig): Promise<PretrainedConfig> {
   const { model_type } = config
-  if (model_type === null || runAs(model_type) === model_type) return config
+  const other = model_type === null ? null : runAsConfig(model_type)
+  if (other === null) return config
   // It makes a new one of any object, working out anew what follows from the type.
-  return AutoConfig.from_pretrained(id, { config: Object.assign(config, { model_type: runAs(model_type) }) })
+  return AutoConfig.from_pretrained(id, { config: Object.assign(config, other) })
 }
 
 /** The hash of a file that nobody hashed on the way; large ones take a while, which is said, and can be stopped. */

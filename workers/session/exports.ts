@@ -137,9 +137,10 @@ async function bakedModel(prompt: PromptRecord, task: string | null, { models, t
  */
 function runnableConfig({ config, files: small }: LoadedModel, files: Map<string, Uint8Array | ByteSource>): string[] {
   const { model_type } = config
+  const architectures: unknown = Reflect.get(config, 'architectures')
   const said = jsonOf(small.get('config.json'))
   if (typeof said !== 'object' || said === null || !('model_type' in said) || said.model_type === model_type) return []
-  files.set('config.json', new TextEncoder().encode(JSON.stringify({ ...said, model_type }, null, 2)))
+  files.set('config.json', new TextEncoder().encode(JSON.stringify({ ...said, model_type, architectures }, null, 2)))
   return [
     `config.json says model_type ${String(model_type)} instead of ${String(said.model_type)}: transformers.js has no class for that one, and runs this one's files alike.`,
   ]

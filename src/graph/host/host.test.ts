@@ -199,6 +199,8 @@ describe('host ops against onnxruntime', () => {
 
   it('has a case for every op of the table', () => {
     const tested = new Set(CASES.map(({ op }) => op))
+    // onnxruntime-web has no kernel for this one: normalize/packed.test.ts holds it to its float32 twin.
+    tested.add('com.microsoft.GatherBlockQuantized')
     expect([...HOST_OPS.keys()].filter((key) => !tested.has(key))).toEqual([])
   })
 
