@@ -121,8 +121,8 @@ function linear(one: Node, site: Site, options: DynamicOptions): Node[] | undefi
   return [
     // Several layers that read one value share its rounding.
     ...(site.once(input) ? [node('DynamicQuantizeLinear', [input], rounded)] : []),
-    node('MatMulInteger', [inputLevels, levels, inputZero, zero], [`${output}_quantized`]),
-    node('Cast', [`${output}_quantized`], [`${output}_cast`], { to: DATA_TYPES.float32 }),
+    node('MatMulInteger', [inputLevels, levels, inputZero, zero], [`${output}_integer`]),
+    node('Cast', [`${output}_integer`], [`${output}_cast`], { to: DATA_TYPES.float32 }),
     node('Mul', [inputScale, scale], [`${output}_scales_mul`]),
     node('Mul', [`${output}_cast`, `${output}_scales_mul`], [output]),
   ]
@@ -135,7 +135,7 @@ function lookup(one: Node, site: Site, options: DynamicOptions): Node[] | undefi
   const output = outputOf(one)
   const [levels, scale, zero] = stored(site, `${name}_table`, table, { ...options, per_channel: false })
   return [
-    { ...one, inputs: [levels, ids], outputs: [`${output}_quantized`] },
-    node('DequantizeLinear', [`${output}_quantized`, scale, zero], [output]),
+    { ...one, inputs: [levels, ids], outputs: [`${output}_levels`] },
+    node('DequantizeLinear', [`${output}_levels`, scale, zero], [output]),
   ]
 }
