@@ -6,7 +6,7 @@
  * wrong arguments. A file that hangs the reader shows in .current, which holds what is being read.
  */
 import fc from 'fast-check'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { arbitraryDamage, fuzzFixtures, type Damage } from '../test/support/fuzz/property'
 import { survive, type Outcome } from '../test/support/fuzz/survive'
@@ -49,7 +49,7 @@ for (; Date.now() < end; seed++) {
   console.log(`seed ${seed}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
   console.log(`  saved as ${FOLDER}/seed-${seed}: ${smallest?.description ?? ''}`)
 }
-rmSync(`${FOLDER}/.current.txt`, { force: true })
+for (const name of readdirSync(FOLDER)) if (name.startsWith('.current')) rmSync(`${FOLDER}/${name}`)
 console.log(`seeds ${first} to ${seed - 1}: ${runs} files, ${failures} batches failed`)
 for (const [outcome, count] of outcomes) console.log(`  ${count} ${outcome}`)
 process.exit(failures === 0 ? 0 : 1)

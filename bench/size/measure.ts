@@ -23,6 +23,9 @@ interface Measured {
   readonly loss: number
   /** Root mean square of the gradient. */
   readonly gradient: number
+  /** Of the model's file. */
+  readonly stored_bytes: number
+  /** Of what a session holds of it: the embedding table stays in the file, and a batch's rows are read from it. */
   readonly weight_bytes: number
   readonly activation_bytes: number
   readonly segments: number
@@ -58,7 +61,8 @@ async function measure(path: string, rows: number, tokens: number, steps: number
   const engine = await createOrtEngine({ ort, threads: 1 })
   const before = process.memoryUsage.rss()
   const began = now()
-  const cut = cutModel(readModel(new FileSource(path)))
+  const source = new FileSource(path)
+  const cut = cutModel(readModel(source))
   const read = now()
   const model = new GraphModel({ cut, engine })
   const lengths = { decoder: VIRTUAL_TOKENS, encoder: 0 }
@@ -87,6 +91,7 @@ async function measure(path: string, rows: number, tokens: number, steps: number
     tokens,
     loss,
     gradient: Math.sqrt(squares / d_inputs_embeds.length),
+    stored_bytes: source.size,
     weight_bytes,
     activation_bytes,
     segments,

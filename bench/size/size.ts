@@ -42,7 +42,7 @@ const measure = (path: string, rows: number, tokens: number, steps: number) =>
 function memory(name: SizeModel) {
   const { file } = sizeModel(name, console.error)
   const measured = measure(file, 4, 64, 1)
-  const expected = measured.weight_bytes + measured.activation_bytes
+  const expected = measured.stored_bytes + measured.activation_bytes
   const [wasm, resident] = [measured.wasm_bytes / expected, measured.resident_bytes / expected]
   console.log(`${name}: wasm memory ${wasm.toFixed(2)} x, process ${resident.toFixed(2)} x of weights and activations`)
   const ok = Number.isFinite(measured.loss) && measured.gradient > 0 && wasm <= MOST_RATIO && resident <= MOST_RATIO

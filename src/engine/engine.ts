@@ -39,8 +39,6 @@ export interface EngineMemory {
   readonly tensor_bytes: number | null
   /** Every loaded program holds weights of its own. Otherwise all share one copy. */
   readonly copies_weights: boolean
-  /** Weights become four-byte numbers, whatever the file has. Otherwise they stay as they are. */
-  readonly expands_weights: boolean
 }
 
 export interface Engine {

@@ -12,6 +12,7 @@ import { byteLength } from '../graph/tensor'
 import { EngineError, type Counters, type Device, type Engine, type Executable, type HostArray, type HostArrays } from './engine'
 import { estimateMemory, fittedTraining, weightBytes, type MemoryEstimate, type StepShape } from './memory'
 import { encoderProgram, forwardProgram, scoringOf, trainingOf, type BatchShape } from './programs'
+import { floats } from './run-once'
 import type { EncoderEmbeds, FrozenModel, GradientLengths, LossAndGradient, Scores, Stack, TokenBatch } from './frozen-model'
 
 export interface GraphModelOptions {
@@ -159,7 +160,7 @@ export class GraphModel implements FrozenModel {
     }
     const { program, host } = make()
     const { memory } = this.engine
-    const bytes = memory.copies_weights ? weightBytes(program, memory) : 0
+    const bytes = memory.copies_weights ? weightBytes(program) : 0
     // A second copy of large weights would be gone before it is used again.
     const room = this.alone(bytes) ? bytes : this.budget
     while (this.loadedBytes + bytes > room) {
@@ -234,12 +235,6 @@ function shapeKey({ batch_size, sequence_length, label_length, encoder }: TokenB
 }
 
 const NOTHING = new Float32Array(0)
-
-function floats(outputs: HostArrays, name: string): Float32Array {
-  const values = outputs.get(name)
-  if (!(values instanceof Float32Array)) throw new EngineError(`the program gave no float32 "${name}"`)
-  return values
-}
 
 /** Checks a batch against its own dimensions, so that a mistake is named here and not deep in a kernel. */
 function feeds(batch: TokenBatch, host: HostPlan, extra: Readonly<Record<string, HostArray>>): HostArrays {

@@ -17,7 +17,7 @@ import { forwardProgram, scoringOf, trainingOf, type BatchShape } from './progra
 const MIB = 2 ** 20
 /** Of the runtime itself (17 MiB), and what its memory grows ahead of need (up to 96 MiB at once). */
 const RUNTIME_BYTES = 96 * MIB
-/** Values an op is lowered to come on top of the program's own, and freed memory is in pieces (measured in bench/size: 1.1). */
+/** Values an op is lowered to come on top of the program's own, and freed memory is in pieces: chosen, a little above what bench/size shows. */
 const ACTIVATION_OVERHEAD = 1.15
 /** Where a device does not say what it has: room for activations before they are computed again to save it. */
 const ASSUMED_ACTIVATION_BYTES = 2048 * MIB
@@ -67,17 +67,9 @@ export interface MemoryQuestion {
   readonly simulate_rounding: boolean
 }
 
-/** Bytes a device holds of a program's constants: onnxruntime keeps the file's own types, tfjs makes four-byte numbers of all. */
-export function weightBytes(program: Program, memory: Pick<EngineMemory, 'expands_weights'>): number {
-  const seen = new Set<unknown>()
-  let bytes = 0
-  for (const [name, tensor] of program.constants) {
-    if (seen.has(tensor)) continue
-    seen.add(tensor)
-    const elements = (program.values.get(name)?.dims ?? []).reduce((count, dim) => count * dim, 1)
-    bytes += memory.expands_weights ? 4 * elements : byteLength(tensor)
-  }
-  return bytes
+/** Bytes a device holds of a program's constants: weights stay as the file has them. */
+export function weightBytes(program: Program): number {
+  return [...new Set(program.constants.values())].reduce((sum, tensor) => sum + byteLength(tensor), 0)
 }
 
 /** Bytes of activations there is room for beside the weights; beyond it layers are computed again. At least a little. */
@@ -88,7 +80,7 @@ export function activationBudget({ total_bytes }: EngineMemory, weight_bytes: nu
 
 /** The training program as it will run: with gradient checkpointing where it would not fit otherwise. */
 export function fittedTraining(program: Program, memory: EngineMemory): Checkpointed {
-  return checkpointToFit(program, 'loss', activationBudget(memory, weightBytes(program, memory)))
+  return checkpointToFit(program, 'loss', activationBudget(memory, weightBytes(program)))
 }
 
 /** @throws EngineError, GraphError as the programs themselves */
@@ -134,7 +126,7 @@ function measure({ cut, memory, simulate_rounding }: MemoryQuestion, shape: Step
   const forward = forwardProgram(cut, shape, simulate_rounding)
   const { program } = trainingOf(forward, shape, shape.lengths)
   return {
-    weight_bytes: weightBytes(program, memory),
+    weight_bytes: weightBytes(program),
     plain_activation_bytes: peakActivationBytes(program),
     training: fittedTraining(program, memory),
     scoring_bytes: peakActivationBytes(scoringOf(forward, { ...shape, label_length: shape.score_label_length }).program),

@@ -9,8 +9,8 @@ import type { Exactness } from '../graph/exactness'
 import { fuse } from '../graph/fuse'
 import { referenceProgram } from '../graph/objective'
 import { specialize, specializeSeq2Seq } from '../graph/specialize'
-import { EngineError, type Engine, type HostArray, type HostArrays } from './engine'
-import type { Program } from '../graph/program'
+import { EngineError, type Engine, type HostArray } from './engine'
+import { floats, runOnce } from './run-once'
 
 export interface SelfTest {
   readonly max_abs_diff: number
@@ -22,21 +22,6 @@ export interface SelfTest {
 /** Token ids spread over the vocabulary, the same every time. */
 export function selfTestIds(vocab_size: number, length = 12): number[] {
   return Array.from({ length }, (_, i) => (i * 7919 + 13) % vocab_size)
-}
-
-async function runOnce(engine: Engine, program: Program, feeds: HostArrays): Promise<HostArrays> {
-  const executable = await engine.load(program)
-  try {
-    return await executable.run(feeds)
-  } finally {
-    await executable.dispose()
-  }
-}
-
-function floats(outputs: HostArrays, name: string): Float32Array {
-  const values = outputs.get(name)
-  if (!(values instanceof Float32Array)) throw new EngineError(`the program gave no float32 "${name}"`)
-  return values
 }
 
 /** What a model reads in a self-test. `decoder` is read by a decoder alone, and behind what its encoder makes of `ids`. */

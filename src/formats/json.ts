@@ -33,8 +33,14 @@ export function parseJson<TSchema extends v.GenericSchema>(
   throw new FormatError(`${name}${path === null ? '' : `, ${path}`}: ${issue.message}`)
 }
 
+/** @throws FormatError for what is nested deeper than JSON.stringify follows (JSON.parse follows any depth) */
 export function jsonBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value, null, 2))
+  try {
+    return new TextEncoder().encode(JSON.stringify(value, null, 2))
+  } catch (error) {
+    if (error instanceof RangeError) throw new FormatError('JSON that is nested too deeply to be written')
+    throw error
+  }
 }
 
 /**

@@ -1,12 +1,33 @@
 /** Folders of any shape, and what they lack. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { arrange, fileNames, splitName, whatIsMissing } from './layout'
+import { arrange, checkPaths, fileNames, splitName, whatIsMissing } from './layout'
 
 const SMALL = ['config.json', 'tokenizer.json', 'tokenizer_config.json']
 const placed = (paths: readonly string[]): Record<string, string> => Object.fromEntries(arrange('my', paths))
 
+test.each([
+  ['../config.json', "can't be the path"],
+  ['/etc/passwd', "can't be the path"],
+  ['onnx//model.onnx', "can't be the path"],
+  ['onnx\\model.onnx', "can't be the path"],
+  ['a\u0000b', "can't be the path"],
+  ['', "can't be the path"],
+  ['config.json', 'is there twice'],
+])('refuses the path %j', (path, why) => {
+  expect(() => checkPaths('my', ['config.json', path])).toThrow(why)
+  expect(() => checkPaths('my', ['config.json', 'onnx/model..onnx', '.gitattributes'])).not.toThrow()
+})
+
 describe('arranging a folder', () => {
+  test('two files for one place are named', () => {
+    const paths = [...SMALL, 'onnx/model.onnx', 'cpu/model.onnx']
+    expect(placed(paths)['onnx/model.onnx']).toBe('onnx/model.onnx')
+    expect(() => arrange('my', [...SMALL, 'model.onnx', 'onnx/model.onnx_data', 'model.onnx_data'])).toThrow(
+      'my has two files for onnx/model.onnx_data',
+    )
+  })
+
   test('one in the layout stays as it is', () => {
     const paths = [...SMALL, 'onnx/model.onnx', 'onnx/model.onnx_data', 'README.md']
     expect(placed(paths)).toEqual(Object.fromEntries(paths.map((path) => [path, path])))
@@ -52,7 +73,14 @@ describe('arranging a folder', () => {
     const path = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
     fc.assert(
       fc.property(fc.uniqueArray(path, { maxLength: 12 }), (paths) => {
-        const result = arrange('my', [...paths.map((one) => `x/${one}`), 'x/config.json'])
+        const given = [...new Set([...paths.map((one) => `x/${one}`), 'x/config.json'])]
+        let result: ReadonlyMap<string, string>
+        try {
+          result = arrange('my', given)
+        } catch (error) {
+          expect(String(error)).toMatch(/has two files for/)
+          return
+        }
         expect(new Set(result.values()).size).toBe(result.size)
         expect(result.get('config.json')).toBe('x/config.json')
         for (const [to, from] of result) if (!to.startsWith('onnx/')) expect(from).toBe(`x/${to}`)

@@ -43,6 +43,23 @@ export const fileNames = (paths: Iterable<string>): readonly string[] => [
   ...new Set([...paths].filter((path) => /^onnx\/[^/]+\.onnx$/.test(path)).map((path) => splitName(path).name)),
 ]
 
+/** @throws ModelError naming the first path that no file of a folder can have, or that two files have */
+export function checkPaths(name: string, paths: readonly string[]): void {
+  const seen = new Set<string>()
+  for (const path of paths) {
+    const wrong = /[\\\p{Cc}]/u.test(path) || path.split('/').some((part) => part === '' || part === '.' || part === '..')
+    if (wrong || seen.has(path)) {
+      const why = wrong ? "can't be the path of a model's file" : 'is there twice'
+      throw new ModelError(
+        'invalid',
+        `${name}: ${JSON.stringify(path.slice(0, 200))} ${why}`,
+        "Choose the model's folder as it was downloaded.",
+      )
+    }
+    seen.add(path)
+  }
+}
+
 /**
  * Where each file of a folder belongs in the layout: new path -> path as it came. The folder around config.json is taken off, wherever that
  * lies; ONNX files beside config.json, or in one folder of another name, come into onnx/.
@@ -57,7 +74,16 @@ export function arrange(name: string, paths: readonly string[]): ReadonlyMap<str
   for (const [i, path] of relative.entries()) {
     const moves =
       from !== null && folderOf(path) === from && isWeights(path) && !/^(pytorch|tf|flax)_model|^training_args/.test(path)
-    placed.set(moves ? `onnx/${nameOf(path)}` : path, own[i] ?? path)
+    const place = moves ? `onnx/${nameOf(path)}` : path
+    const other = placed.get(place)
+    if (other !== undefined) {
+      throw new ModelError(
+        'invalid',
+        `${name} has two files for ${place}: ${other} and ${own[i] ?? path}`,
+        'Take one of them out of the folder.',
+      )
+    }
+    placed.set(place, own[i] ?? path)
   }
   return placed
 }

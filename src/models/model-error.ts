@@ -49,6 +49,16 @@ export function asModelError(error: unknown, id: string): ModelError {
       { cause: error },
     )
   }
+  if (error instanceof RangeError && /call stack/i.test(message)) {
+    return new ModelError(
+      'invalid',
+      `${id}: a file is nested too deeply (${message})`,
+      'No tool writes such files. Get the model from elsewhere.',
+      {
+        cause: error,
+      },
+    )
+  }
   if (error instanceof RangeError) {
     return new ModelError(
       'out_of_memory',

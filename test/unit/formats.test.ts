@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CountingSource } from '../support/sliced-source'
 import { FormatError } from '../../src/formats/format-error'
+import { JsonObject, jsonBytes, parseJson } from '../../src/formats/json'
 import { readSafetensors, writeSafetensors } from '../../src/formats/safetensors'
 import { zipFiles } from '../../src/formats/zip'
 import { toFloat32 } from '../../src/graph/tensor'
@@ -90,6 +91,11 @@ describe('safetensors', () => {
       { numRuns: 2000 },
     )
   })
+})
+
+it('JSON nested deeper than it can be written is refused', () => {
+  const deep = parseJson(text(`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), JsonObject, 'tokenizer.json')
+  expect(() => jsonBytes(deep)).toThrow(FormatError)
 })
 
 describe('zip', () => {

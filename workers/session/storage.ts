@@ -1,7 +1,7 @@
 /** What is stored, how much room there is, and getting rid of it. */
 import type { CachedModel } from '../../src/models/cache'
 import { isModelId } from '../../src/models/catalogue'
-import { arrange, splitName, whatIsMissing } from '../../src/models/layout'
+import { arrange, checkPaths, splitName, whatIsMissing } from '../../src/models/layout'
 import type { Commands, StorageReport, StoredModel } from '../../src/protocol'
 import { CommandError } from './failures'
 import type { Models } from './models'
@@ -48,6 +48,10 @@ export async function addModelFiles(
   }
   if (entries.length === 0)
     throw new CommandError('invalid', 'There are no files to add.', "Choose the model's folder, with config.json in it.")
+  checkPaths(
+    name,
+    entries.map(({ path }) => path),
+  )
   const blobs = new Map(entries.map(({ path, blob }) => [path, blob]))
   const files = loose ? blobs : inLayout(name, blobs)
   await models.forget(name)

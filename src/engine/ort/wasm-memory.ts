@@ -13,7 +13,7 @@ const VAGUE_GIB = 8
 /** @param device_gib navigator.deviceMemory, where the browser has it */
 export function wasmMemory(device_gib: number | null = deviceGib()): EngineMemory {
   const machine = device_gib === null || device_gib >= VAGUE_GIB ? Infinity : SHARE * device_gib * GIB
-  return { total_bytes: Math.min(ADDRESSABLE, machine), tensor_bytes: null, copies_weights: true, expands_weights: false }
+  return { total_bytes: Math.min(ADDRESSABLE, machine), tensor_bytes: null, copies_weights: true }
 }
 
 function deviceGib(): number | null {

@@ -54,7 +54,7 @@ export class TfjsEngine implements Engine {
     this.device = backend.name
     // No API says what a GPU has. Weights of 16 bits and less stay as they are, but for a few small ones (norms, biases).
     const tensor_bytes = this.#max_tensor_bytes
-    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false, expands_weights: false }
+    this.memory = { total_bytes: null, tensor_bytes, copies_weights: false }
     this.description = backend.description
     this.#kernels = new Kernels(backend)
     this.#weights = new WeightStore(backend)

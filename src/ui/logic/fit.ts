@@ -72,7 +72,7 @@ function fits(memory: MemoryEstimate | null): FitCheck {
   if (verdict === 'does_not_fit')
     return { label: 'memory', state: 'bad', badge: 'does not fit', text: 'A training step does not fit in memory.' }
   if (verdict === 'fits') return { label: 'memory', state: 'good', badge: 'fits', text: 'A training step fits in memory.' }
-  const text = `A training step fits in memory when layers are computed again (gradient checkpointing, ${segments} segments): about a third slower.`
+  const text = `A training step fits in memory when layers are computed again (gradient checkpointing, ${segments} segments): slower.`
   return { label: 'memory', state: 'good', badge: 'fits with checkpointing', text }
 }
 

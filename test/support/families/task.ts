@@ -7,7 +7,8 @@ import { readEmbeddingRows } from '../../../src/graph/embedding'
 import { fuse } from '../../../src/graph/fuse'
 import { trainingProgram } from '../../../src/graph/objective'
 import { specialize, specializeSeq2Seq, type Specialized } from '../../../src/graph/specialize'
-import type { Engine, HostArray, HostArrays } from '../../../src/engine/engine'
+import type { Engine, HostArray } from '../../../src/engine/engine'
+import { floats, runOnce } from '../../../src/engine/run-once'
 
 const BATCH = 2
 /** Positions of the decoder (or the only stack), and of an encoder. */
@@ -80,21 +81,6 @@ function feedsOf(cut: CutModel, task: Task, { host }: Specialized): Map<string, 
   if (encoder_inputs_embeds) feeds.set('encoder_inputs_embeds', encoder_inputs_embeds)
   for (const [name, array] of host.run({ attention_mask: Int32Array.from(task.mask) })) feeds.set(name, array)
   return feeds
-}
-
-async function runOnce(engine: Engine, program: Parameters<Engine['load']>[0], feeds: HostArrays): Promise<HostArrays> {
-  const executable = await engine.load(program)
-  try {
-    return await executable.run(feeds)
-  } finally {
-    await executable.dispose()
-  }
-}
-
-function floats(outputs: HostArrays, name: string): Float32Array {
-  const values = outputs.get(name)
-  if (values instanceof Float32Array) return values
-  throw new Error(`no float32 "${name}"`)
 }
 
 /** Logits [2,6,V] of our reading of the model. */
