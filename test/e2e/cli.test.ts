@@ -301,7 +301,7 @@ describe('npm run inspect', () => {
       write('foreign.onnx', { ...model, opsets: new Map([...model.opsets, ['ai.foreign', 1]]), graph: { ...model.graph, nodes } })
       const one = await npmRun('inspect', here(join('built', 'foreign.onnx')), '--device', 'wasm')
       expect(one.status).toBe(1)
-      expect(inspections(one.stdout)[0]?.summary).toMatch(/refused: .*ai\.foreign\.Sigmoid/)
+      expect(inspections(one.stdout)[0]?.summary).toMatch(/refused: .*of the domain 'ai\.foreign' \(Sigmoid at node/)
     },
   )
 })
