@@ -217,7 +217,7 @@ export class Models {
   /** Compares the engine's logits with onnxruntime's. */
   async selfTest(parts: readonly Pick<ModelPart, 'onnx' | 'external'>[], cut: CutModel, engine: Engine): Promise<SelfTest> {
     const input = selfTestInput(cut)
-    const reference = await referenceLogits(this.services.ort, parts, input)
+    const reference = await referenceLogits(this.services.ort, parts, input, cut)
     return compareLogits(await engineLogits(cut, engine, input), reference, exactnessOf(cut))
   }
 

@@ -4,6 +4,7 @@ import * as ort from 'onnxruntime-web/webgpu'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CountingSource } from '../../../test/support/sliced-source'
 import { llamaProgram, TINY_CAUSAL } from '../../../test/support/llama-program'
+import { cutModel } from '../../graph/cut'
 import type { Tensor } from '../../graph/ir'
 import type { Op, ValueType } from '../../graph/program'
 import { readModel } from '../../graph/read'
@@ -11,6 +12,7 @@ import { byteLength } from '../../graph/tensor'
 import { concatBytes, writeModel } from '../../graph/write'
 import { lower } from './lower'
 import { createOrtEngine } from './ort-engine'
+import type { OrtLibrary } from './ort-library'
 import { createSession } from './ort-session'
 import { referenceLogits } from './reference-logits'
 
@@ -93,6 +95,26 @@ describe('reference logits', () => {
     expect(half.some((logit) => logit !== 0)).toBe(true)
     expect(half.every(Number.isFinite)).toBe(true)
   })
+
+  test.each(['genai_llama_q4_gbq', 'genai_llama_f16'])(
+    'where there is no kernel for the lookup of %s, the rest behind our lookup says what all of it says',
+    async (name) => {
+      const { onnx, external } = fixture(name)
+      const cut = cutModel(readModel(onnx))
+      let tries = 0
+      const create: typeof ort.InferenceSession.create = (...args: unknown[]) => {
+        if (tries++ === 0) throw new Error('Could not find an implementation for GatherBlockQuantized(1) node')
+        return ort.InferenceSession.create(...(args as Parameters<typeof ort.InferenceSession.create>))
+      }
+      const without: OrtLibrary = { ...ort, InferenceSession: { ...ort.InferenceSession, create } }
+      await expect(referenceLogits(without, [{ onnx, external }], input)).rejects.toThrow('GatherBlockQuantized')
+      tries = 0
+      const rest = await referenceLogits(without, [{ onnx, external }], input, cut)
+      const whole = await referenceLogits(ort, [{ onnx, external }], input)
+      const digits = name.endsWith('f16') ? 2 : 4
+      whole.forEach((logit, i) => expect(rest[i]).toBeCloseTo(logit, digits))
+    },
+  )
 
   test('a file that is none says so', async () => {
     const onnx = new TextEncoder().encode('<!doctype html>')

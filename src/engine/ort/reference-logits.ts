@@ -1,12 +1,16 @@
 /**
  * What onnxruntime itself says to a few tokens on the model file: the reference of the self-test. Knows the inputs that exports for text
- * generation have. The file is given to it untouched but for where its weights lie (outsource.ts): our own reading of graphs has no part in it.
+ * generation have. The file is given to it untouched but for where its weights lie (outsource.ts): our own reading of graphs has no part in it. Only where
+ * this build of onnxruntime has no kernel for the file's embedding lookup, the lookup is ours and onnxruntime runs the rest.
  */
+import { cutGraphs, type CutGraph, type CutModel } from '../../graph/cut'
+import { readEmbeddingRows } from '../../graph/embedding'
 import { outsource } from '../../graph/outsource'
 import { asSource, DeferredBytes, wholeOf, type ByteSource } from '../../graph/source'
-import { float16ToFloat32 } from '../../graph/tensor'
+import { float16ToFloat32, float32ToFloat16 } from '../../graph/tensor'
 import { EngineError } from '../engine'
-import { ortMessage, type OrtLibrary, type OrtTensor } from './ort-library'
+import { ortMessage, type OrtLibrary, type OrtSession, type OrtTensor } from './ort-library'
+import { createSession } from './ort-session'
 
 export interface ReferenceModel {
   readonly onnx: Uint8Array | ByteSource
@@ -29,18 +33,64 @@ interface Given {
 /**
  * Logits, float32, with positions from 0 and nothing in the cache: of a causal model [1, ids.length, V]; of an encoder and its decoder (in
  * this order) [1, decoder.length, V].
+ * @param cut the same files, cut: for the rest of one whose embedding lookup onnxruntime does not have; null: then that is an error
  * @throws EngineError when onnxruntime can't load or run a file, or an input is unknown
  */
 export async function referenceLogits(
   ort: OrtLibrary,
   parts: readonly ReferenceModel[],
   input: ReferenceInput,
+  cut: CutModel | null = null,
 ): Promise<Float32Array> {
   const [first, second] = parts
+  const [firstCut = null, secondCut = null] = cut ? cutGraphs(cut) : []
   if (!first) throw new EngineError('a model of no files')
-  if (!second) return floatsOf(await runFile(ort, first, 'logits', { ids: input.ids, states: null }))
-  const states = await runFile(ort, first, 'last_hidden_state', { ids: input.ids, states: null })
-  return floatsOf(await runFile(ort, second, 'logits', { ids: input.decoder, states }))
+  const from = { ids: input.ids, states: null }
+  if (!second) return floatsOf(await runPart(ort, first, firstCut, 'logits', from))
+  const states = await runPart(ort, first, firstCut, 'last_hidden_state', from)
+  return floatsOf(await runPart(ort, second, secondCut, 'logits', { ids: input.decoder, states }))
+}
+
+/** onnxruntime's build for browsers has no CPU kernel for this lookup (1.31-dev). */
+const NO_LOOKUP = /GatherBlockQuantized/
+
+async function runPart(
+  ort: OrtLibrary,
+  model: ReferenceModel,
+  cut: CutGraph | null,
+  output: string,
+  given: Given,
+): Promise<OrtTensor> {
+  try {
+    return await runFile(ort, model, output, given)
+  } catch (error) {
+    if (!cut || !(error instanceof EngineError) || !NO_LOOKUP.test(error.message)) throw error
+    return runRest(ort, cut, given)
+  }
+}
+
+/** What the nodes behind a file's embedding lookup give for the rows that we look up. @throws EngineError as referenceLogits */
+async function runRest(ort: OrtLibrary, cut: CutGraph, given: Given): Promise<OrtTensor> {
+  const { graph, opsets, inputs_embeds, output, hidden_size, embedding } = cut
+  // The cache of the file's attention ops was cut off; asked for by nobody, onnxruntime would lay it over the (empty) one that goes in.
+  const caches = graph.nodes.flatMap(({ op_type, outputs }) => (op_type === 'GroupQueryAttention' ? outputs.slice(1, 3) : []))
+  const presents = caches
+    .filter((name) => name !== '')
+    .map((name) => ({ name, dtype: embedding.dtype, dims: ['batch_size', 'heads', 'total_sequence_length', 'head_size'] }))
+  const model = {
+    ir_version: 10,
+    producer_name: 'promptlathe',
+    opsets,
+    graph: { ...graph, outputs: [...graph.outputs, ...presents] },
+  }
+  const session = await attempt('load', () => createSession(ort, model))
+  const rows = readEmbeddingRows(embedding, given.ids)
+  const dims = [1, given.ids.length, hidden_size]
+  const embeds =
+    embedding.dtype === 'float16'
+      ? new ort.Tensor('float16', Uint16Array.from(rows, float32ToFloat16), dims)
+      : new ort.Tensor('float32', rows, dims)
+  return runSession(ort, session, output, given, new Map([[inputs_embeds, embeds]]))
 }
 
 async function runFile(ort: OrtLibrary, model: ReferenceModel, output: string, given: Given): Promise<OrtTensor> {
@@ -55,9 +105,20 @@ async function runFile(ort: OrtLibrary, model: ReferenceModel, output: string, g
       extra: { session: { disable_prepacking: '1' } },
     })
   })
+  return runSession(ort, session, output, given, new Map())
+}
+
+/** Runs once and releases the session. `known`: inputs that are given, by name. */
+async function runSession(
+  ort: OrtLibrary,
+  session: OrtSession,
+  output: string,
+  given: Given,
+  known: ReadonlyMap<string, OrtTensor>,
+): Promise<OrtTensor> {
   try {
     const feeds: Record<string, OrtTensor> = {}
-    for (const info of session.inputMetadata) feeds[info.name] = feedFor(ort, info, given)
+    for (const info of session.inputMetadata) feeds[info.name] = known.get(info.name) ?? feedFor(ort, info, given)
     const tensor = (await attempt('run', () => session.run(feeds, [output])))[output]
     if (!tensor) throw new EngineError(`the model has no output '${output}'`)
     return tensor
