@@ -89,7 +89,12 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 const saved = join(RESULTS, 'size.json')
-const readSaved = (): Results => (existsSync(saved) ? v.parse(ResultsSchema, JSON.parse(readFileSync(saved, 'utf8'))) : {})
+/** What was measured before; nothing where that was saved in another form. */
+function readSaved(): Results {
+  if (!existsSync(saved)) return {}
+  const parsed = v.safeParse(ResultsSchema, JSON.parse(readFileSync(saved, 'utf8')))
+  return parsed.success ? parsed.output : {}
+}
 for (const name of asked.length > 0 ? asked : Object.keys(PARTS)) {
   const found = await PARTS[name]?.()
   // Read only now: other parts may have been measured by another process meanwhile.
