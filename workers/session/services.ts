@@ -58,6 +58,7 @@ export class Services {
     const files = new ShardedFiles({
       store: openStore('promptlathe-models'),
       onMemoryOnly: (reason) => this.warn(`Downloaded models are kept only until this page is closed: ${reason}.`),
+      locks,
     })
     this.cache = new ModelCache({ files, remote_host: env.remoteHost, local_path: models_path })
     this.loader = new ModelLoader(this.cache, environment.fetch)

@@ -70,7 +70,7 @@ function inLayout(name: string, blobs: ReadonlyMap<string, Blob>): ReadonlyMap<s
   return files
 }
 
-/** Removes one model's files. @throws CommandError while a run uses it */
+/** Removes one model's files. @throws CommandError while a run uses it, or a download goes on */
 export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models): Promise<void> {
   if (models.inUse(id)) {
     throw new CommandError(
@@ -81,7 +81,14 @@ export async function removeModel(id: string, { cache, generator, usage }: Servi
   }
   await generator.dispose()
   await models.forget(id)
-  await cache.removeModel(id)
+  const left = await cache.removeModel(id)
+  if (left.length > 0) {
+    throw new CommandError(
+      'busy',
+      `${left.join(', ')} of ${id} is being downloaded, in another tab perhaps; its other files were removed.`,
+      'Wait until the download is done, or cancel it there; then the rest can be removed.',
+    )
+  }
   await usage.forget(id)
 }
 
