@@ -33,7 +33,7 @@ export class LockManagers {
           // Granted already: the signal says nothing any more.
           if (at < 1) return
           line.splice(at, 1)
-          reject(options.signal?.reason)
+          reject(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'))
         })
       })
       try {
@@ -44,6 +44,6 @@ export class LockManagers {
         line[0]?.grant()
       }
     }
-    return { request: request as LockManager['request'] }
+    return { request }
   }
 }

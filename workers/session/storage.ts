@@ -6,6 +6,7 @@ import type { Commands, StorageReport, StoredModel } from '../../src/protocol'
 import { CommandError } from './failures'
 import type { Models } from './models'
 import type { Services } from './services'
+import type { Runs } from './tune'
 
 export async function storageReport(services: Services): Promise<StorageReport> {
   const { cache, storage, library_memory_only } = services
@@ -71,8 +72,8 @@ function inLayout(name: string, blobs: ReadonlyMap<string, Blob>): ReadonlyMap<s
 }
 
 /** Removes one model's files. @throws CommandError while a run uses it, or a download goes on */
-export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models): Promise<void> {
-  if (models.inUse(id)) {
+export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models, runs: Runs): Promise<void> {
+  if (runs.uses(id)) {
     throw new CommandError(
       'busy',
       `${id} is in use: a run is tuning on it.`,
