@@ -7,7 +7,7 @@
 import { elementCount, type DType, type Graph, type Node, type Tensor } from './ir'
 import { toIntegers, viewAs } from './tensor'
 
-export { readEmbeddingRows } from './embedding-rows'
+export { eachEmbeddingRow, readEmbeddingRows } from './embedding-rows'
 
 /** One lookup of token ids in the embedding table. */
 export interface Embedding {
