@@ -1,7 +1,7 @@
 /**
  * `npm run sweep -- --learning-rate [--quick] [--seeds N] [--epochs N ...] [--model FOLDER ...] [NAME ...]`: the evidence behind AUTO_RATIO (src/tuning/learning-rate.ts). The same tasks with
  * a range of learning rates, as ratios to the spread of the embedding table, on models of several spreads and widths: the embedded ones as they are, the causal
- * one in other coordinates (learning-rate-models.ts), and any folder given. Runs are kept in bench/results/learning-rate.json; the table is learning-rate.md.
+ * one in other coordinates (learning-rate-models.ts), and any folder given. Runs are kept in bench/results/learning-rate.jsonl; the table is learning-rate.md.
  */
 import { rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -36,7 +36,7 @@ export async function learningRateSweep({
   folders,
   only_table,
 }: LearningRateOptions): Promise<void> {
-  const records = new RunRecords(join(RESULTS, 'learning-rate.json'))
+  const records = new RunRecords(join(RESULTS, 'learning-rate.jsonl'))
   const given = folders.map((folder) => ({ name: basename(resolve(folder)), folder }))
   const show = (): string => {
     const text = learningRateTable(records.all(), all)

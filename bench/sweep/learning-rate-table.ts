@@ -116,7 +116,7 @@ Mean validation loss (nats a label token) ± its standard error over tasks and s
 |---|${line}|
 ${usual.map(({ name, records: own }) => `| ${name} | ${ratios.map((ratio) => lossCell(own, ratio)).join(' | ')} |`).join('\n')}
 
-Made by \`npm run sweep -- --learning-rate\`; every run is in learning-rate.json.
+Made by \`npm run sweep -- --learning-rate\`; every run is in learning-rate.jsonl.
 `
 }
 

@@ -1,9 +1,10 @@
 /**
- * What a sweep keeps: one record a run, in bench/results/sweep.json. A run is told from another by task, data, model file, setting and seed; one
- * that is there is not made again. Runs that other models or older samples made stay, until `prune` is asked for.
+ * What a sweep keeps: one record a run, a line of JSON each, in bench/results/sweep.jsonl. A run is told from another by task, data, model file, setting
+ * and seed; one that is there is not made again. Lines are only ever added, so several processes may sweep different tasks into one file. Runs that
+ * other models or older samples made stay, until `prune` is asked for.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { keyOf, SettingSchema } from './settings'
@@ -47,14 +48,15 @@ export const hashOf = (value: unknown): string => createHash('sha256').update(JS
 export class RunRecords {
   private readonly records = new Map<string, RunRecord>()
 
-  /** @throws ValiError when the file is not what this command writes */
   constructor(private readonly path: string) {
-    if (!existsSync(path)) return
-    const stored = v.parse(v.array(RecordSchema), JSON.parse(readFileSync(path, 'utf8')))
-    for (const record of stored) this.records.set(runKey(record), record)
+    const rest = this.read()
+    // What a process that was killed has left: half a line.
+    if (rest > 0) truncateSync(path, statSync(path).size - rest)
   }
 
+  /** Those of other processes included. */
   all(): RunRecord[] {
+    this.read()
     return [...this.records.values()]
   }
 
@@ -65,22 +67,40 @@ export class RunRecords {
   /** Keeps it, in the file too: a sweep may end at any time. */
   add(record: RunRecord): void {
     this.records.set(runKey(record), record)
-    this.write()
-  }
-
-  /** Drops the records that are not `wanted`. Returns how many. */
-  prune(wanted: (record: RunRecord) => boolean): number {
-    const before = this.records.size
-    for (const [key, record] of [...this.records]) if (!wanted(record)) this.records.delete(key)
-    if (this.records.size < before) this.write()
-    return before - this.records.size
-  }
-
-  private write(): void {
-    const lines = this.all().map((record) => JSON.stringify(record))
     mkdirSync(dirname(this.path), { recursive: true })
-    // A run that is cut off while it writes leaves the old file.
-    writeFileSync(`${this.path}.new`, `[\n${lines.join(',\n')}\n]\n`)
+    appendFileSync(this.path, lineOf(record))
+  }
+
+  /** Drops the records that are not `wanted`. Returns how many. Not while another process adds some. */
+  prune(wanted: (record: RunRecord) => boolean): number {
+    const before = this.all()
+    const kept = before.filter(wanted)
+    if (kept.length === before.length) return 0
+    writeFileSync(`${this.path}.new`, kept.map(lineOf).join(''))
     renameSync(`${this.path}.new`, this.path)
+    this.records.clear()
+    this.read()
+    return before.length - kept.length
+  }
+
+  /**
+   * Takes up what is in the file. Returns the bytes of an unfinished last line: of a process that writes just now, or that was killed.
+   * @throws Error that names the line which is not what this command writes
+   */
+  private read(): number {
+    if (!existsSync(this.path)) return 0
+    const lines = readFileSync(this.path, 'utf8').split('\n')
+    const rest = lines.pop() ?? ''
+    lines.forEach((line, i) => {
+      try {
+        const record = v.parse(RecordSchema, JSON.parse(line))
+        this.records.set(runKey(record), record)
+      } catch (cause) {
+        throw new Error(`${this.path}, line ${i + 1} is no run of a sweep`, { cause })
+      }
+    })
+    return Buffer.byteLength(rest)
   }
 }
+
+const lineOf = (record: RunRecord): string => `${JSON.stringify(record)}\n`

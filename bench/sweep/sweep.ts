@@ -1,7 +1,8 @@
 /**
- * `npm run sweep [-- --quick] [--seeds N] [--fresh N] [--model FOLDER] [--device D] [NAME ...]`: how far the default settings are from the best ones, on
+ * `npm run sweep [-- --quick] [--seeds N] [--fresh N] [--model FOLDER ...] [NAME ...]`: how far the default settings are from the best ones, on
  * the sample tasks. Varies one setting at a time, then tries the best changes together (settings.ts), and runs the best and the defaults again with fresh seeds.
- * Every run is kept in bench/results/sweep.json at once and not made again, so a sweep can be stopped and gone on with; the table is sweep.md.
+ * Every run is kept in bench/results/sweep.jsonl at once and not made again, so a sweep can be stopped and gone on with, and two can
+ * run at once on different samples (each uses one core); the table is sweep.md.
  * `--model` takes a model folder in place of the embedded model of its kind. `--table`: only the table. `--prune`: drops runs of other models and older samples.
  * `--learning-rate` is another sweep: see learning-rate-sweep.ts.
  */
@@ -100,7 +101,7 @@ async function main(): Promise<void> {
   const seeds = countOf(values.seeds ?? (values.quick ? '1' : '2'), 'seeds', CHOOSING_SEEDS.length)
   const fresh = countOf(values.fresh ?? '3', 'fresh', FRESH_SEEDS.length)
   const choosing = CHOOSING_SEEDS.slice(0, seeds)
-  const records = new RunRecords(join(RESULTS, 'sweep.json'))
+  const records = new RunRecords(join(RESULTS, 'sweep.jsonl'))
   if (values['learning-rate']) {
     await learningRateSweep({
       all,

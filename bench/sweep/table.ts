@@ -82,9 +82,9 @@ export function markdown(tasks: readonly TaskResult[], machine: string): string 
 
 Defaults: ${defaults}. Each sample task is tuned with the defaults, with each setting varied by itself, and then with the best changes
 together (${runs.length} runs, ${(seconds / 60).toFixed(0)} minutes of tuning on ${machine}). The best setting is the one with the highest exact match on held-out rows, mean over the
-choosing seeds. Both it and the defaults are then run with other seeds, which hold out other rows: only these are shown in the first table,
-because the best of many noisy scores is too good on the rows it was chosen on. "gap" is the mean difference over those seeds ± its standard error;
-"within 3": the gap is at most 3 points ("not shown": it is more, but by less than two standard errors).
+choosing seeds. Both it and the defaults are then run with other seeds (another start, another order, and other held-out rows where the sample leaves them
+to its held-out share): only these are in the first table, because the best of many noisy scores is too good on the seeds it was chosen on. "gap" is
+the mean difference over those seeds ± its standard error; "within 3": the gap is at most 3 points ("not shown": it is more, but by less than two standard errors).
 
 | task | model | settings tried | held-out rows x seeds | defaults | best setting found | its score | gap | within 3 |
 |---|---|---|---|---|---|---|---|---|
@@ -97,6 +97,6 @@ On the choosing seeds, everything else as by default.
 ${FACTORS.map((factor) => factorTable(tasks, factor))
   .filter((text) => text !== '')
   .join('\n')}
-Made by \`npm run sweep\`; every run is in sweep.json.
+Made by \`npm run sweep\`; every run is in sweep.jsonl.
 `
 }

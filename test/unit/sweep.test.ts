@@ -1,8 +1,8 @@
 /** The sweep behind the defaults (bench/sweep): which settings it tries, what it says of them, and models that are the same in other coordinates. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { rebased, repetition, rotation, scaling } from '../../bench/sweep/rebase'
 import { RunRecords, type RunRecord } from '../../bench/sweep/records'
 import { CHOOSING_SEEDS, FRESH_SEEDS, standardError, verdictOf } from '../../bench/sweep/scores'
@@ -100,10 +100,10 @@ describe('verdict', () => {
 
 describe('records', () => {
   const folder = mkdtempSync(join(tmpdir(), 'promptlathe-test-'))
-  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test('are there in the next process; another model, setting or seed is another run', () => {
-    const path = join(folder, 'sweep.json')
+    const path = join(folder, 'sweep.jsonl')
     const first = record(STANDARD, 73, 0.5)
     new RunRecords(path).add(first)
     const again = new RunRecords(path)
@@ -113,6 +113,25 @@ describe('records', () => {
     again.add(record(STANDARD, 74, 0.6))
     expect(again.prune(({ seed }) => seed === 74)).toBe(1)
     expect(new RunRecords(path).all().map(({ seed }) => seed)).toEqual([74])
+  })
+})
+
+describe('the file of records', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'promptlathe-test-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('what another process added is seen, half a line of a killed one dropped, a line that is no run named', () => {
+    const path = join(folder, 'sweep.jsonl')
+    const [ours, theirs] = [new RunRecords(path), new RunRecords(path)]
+    ours.add(record(STANDARD, 73, 0.5))
+    theirs.add(record(STANDARD, 74, 0.6))
+    expect(ours.all().map(({ seed }) => seed)).toEqual([73, 74])
+    appendFileSync(path, '{"task":"cut o')
+    const later = new RunRecords(path)
+    later.add(record(STANDARD, 75, 0.7))
+    expect(ours.all().map(({ seed }) => seed)).toEqual([73, 74, 75])
+    appendFileSync(path, '{"task":"no run"}\n')
+    expect(() => new RunRecords(path)).toThrow(/line 4 is no run/)
   })
 })
 
