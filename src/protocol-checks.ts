@@ -144,6 +144,7 @@ const modelSummary: Schema<ModelSummary> = v.object({
   device_reason: text,
   embedding_std: real,
   auto_learning_rate: real,
+  auto_learning_rate_reason: text,
   self_test: selfTest,
   ops: v.object({ supported: count, total: count }),
 })
