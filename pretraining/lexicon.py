@@ -37,7 +37,7 @@ WORDS = {
     "nature": "river mountain forest lake island beach desert valley hill cave field sea",
 }
 LABEL_WORDS = "red blue A B C D E 1 2 3 4 x y z foo bar left right up down alpha beta gamma sun moon cat dog north south one two apple stone".split()
-TENTH = 10
+TENTH, FEWEST = 10, 3
 
 
 def is_held_out(word: str) -> bool:
@@ -45,14 +45,14 @@ def is_held_out(word: str) -> bool:
 
 
 class Pick:
-    """Draws for one mixture: held_out False gives only words training may see, True only the others (all, if there are none)."""
+    """Draws for one mixture: held_out False gives only words training may see, True only the others (all, if there are too few)."""
 
     def __init__(self, rng: random.Random, held_out: bool):
         self.rng, self.held_out = rng, held_out
 
     def allowed(self, entries: Sequence, word_of=lambda entry: entry) -> list:
         found = [entry for entry in entries if is_held_out(word_of(entry)) == self.held_out]
-        return found or list(entries)
+        return found if len(found) >= FEWEST else list(entries)
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """By the first of each pair."""
