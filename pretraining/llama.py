@@ -104,7 +104,8 @@ class Llama(nn.Module):
     @staticmethod
     def load(folder: str) -> "Llama":
         with open(f"{folder}/config.json") as file:
-            model = Llama(json.load(file))
+            config = json.load(file)
+        model = Llama({**config, "rope_theta": config.get("rope_theta") or config["rope_parameters"]["rope_theta"]})
         tensors = read_safetensors(f"{folder}/model.safetensors")
         tensors.pop("lm_head.weight", None)  # the table again
         model.load_state_dict(tensors)

@@ -1,6 +1,6 @@
 """Trains the causal embedded model from scratch: `python train.py OUT UNTIL_STEP`, then `python train.py OUT --decay STEPS DESTINATION`.
 
-Goes on from OUT/state.pt if there is one. Llama-style, 6 layers, width 192, 6 heads over 3 key/value heads, byte-level BPE of 4,096, tied embeddings:
+Goes on from OUT/state.pt if there is one, else from the checkpoint in OUT/initial if there is one (whose tokenizer.json must be in OUT). Llama-style, 6 layers, width 192, 6 heads over 3 key/value heads, byte-level BPE of 4,096, tied embeddings:
 3.2 M parameters. Rows are whole documents of the mixture end to end; of a task only the answers are learnt. Needs torch and tokenizers.
 """
 import os
@@ -17,11 +17,11 @@ from mixture import Mixture, Segment
 from training import Muon, Run, command_line
 
 VOCAB, BATCH, LENGTH, TEXT_SHARE = 4096, 16, 256, 0.22  # the share is of documents
-MATRIX_RATE, TABLE_RATE = 1e-3, 4e-3
+MATRIX_RATE, TABLE_RATE = 5e-4, 2e-3
 END, END_ID = "<|endoftext|>", 0
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCAB, "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 6,
-    "num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 32, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+    "num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 32, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
     "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "tie_word_embeddings": True, "bos_token_id": END_ID, "eos_token_id": END_ID,
     "pad_token_id": END_ID, "use_cache": True, "torch_dtype": "float32",
 }
@@ -134,6 +134,8 @@ def start(out: str) -> Run:
     mixture = Mixture()
     tokenizer = tokenizer_for(mixture, f"{out}/tokenizer.json")
     rows, model = Rows(mixture, tokenizer), Llama(CONFIG).initialise()
+    if os.path.exists(f"{out}/initial"):
+        model.load_state_dict(Llama.load(f"{out}/initial").state_dict())
     matrices = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embed" not in name]
     others = [parameter for name, parameter in model.named_parameters() if parameter.ndim != 2 or "embed" in name]
     optimizers = [Muon(matrices, MATRIX_RATE, decay=0.1), torch.optim.AdamW(others, TABLE_RATE, betas=(0.9, 0.95), weight_decay=0.01)]

@@ -1,6 +1,6 @@
 """Trains the embedded encoder-decoder from scratch: `python train_seq2seq.py OUT UNTIL_STEP`, then `python train_seq2seq.py OUT --decay STEPS DESTINATION`.
 
-Goes on from OUT/state.pt if there is one. T5-style, 4 + 4 layers, width 192, 6 heads, gated GELU 512, byte-level BPE of 4,096, tied embeddings: 4.9 M
+Goes on from OUT/state.pt if there is one, else from the checkpoint in OUT/initial if there is one (whose tokenizer.json must be in OUT). T5-style, 4 + 4 layers, width 192, 6 heads, gated GELU 512, byte-level BPE of 4,096, tied embeddings: 4.9 M
 parameters. Most rows are tasks of the mixture (instruction and input -> output, or few-shot lists), the others are text with spans left
 out, which the decoder fills in. Needs torch and tokenizers. Knows the recipe; the model is t5.py's, the rows' text is mixture.py's.
 """
@@ -18,7 +18,7 @@ from t5 import T5
 from training import Muon, Run, command_line
 
 VOCAB, BATCH, TEXT_SHARE = 4096, 64, 0.25
-MATRIX_RATE, TABLE_RATE = 1e-2, 2e-2  # relative to each tensor's root mean square
+MATRIX_RATE, TABLE_RATE = 5e-3, 1e-2  # relative to each tensor's root mean square
 SENTINELS, SPAN, EVERY = 16, 4, 12  # spans of 1 to 4 tokens are left out, one for 12 tokens
 LONGEST_TEXT, LONGEST_SOURCE, LONGEST_TARGET, LENGTHS = 72, 120, 40, 4
 PAD, END, FIRST_SENTINEL, IGNORED = 0, 1, 2, -100
@@ -158,6 +158,8 @@ class RelativeAdamW(torch.optim.AdamW):
 def start(out: str) -> Run:
     mixture = Mixture()
     rows, model = Rows(mixture, tokenizer_for(mixture, f"{out}/tokenizer.json")), T5(CONFIG).initialise()
+    if os.path.exists(f"{out}/initial"):
+        model.load_state_dict(T5.load(f"{out}/initial").state_dict())
     is_matrix = lambda name, parameter: parameter.ndim == 2 and "shared" not in name and "bias" not in name
     named = list(model.named_parameters())
     matrices = [parameter for name, parameter in named if is_matrix(name, parameter)]
