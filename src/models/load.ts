@@ -15,7 +15,7 @@ import { HubFiles } from './hub-files'
 import { fileNames } from './layout'
 import { choicesOf, locate, namesFor, type DtypeChoice, type LocatedPart, type ModelDtype, type ModelRef } from './locate'
 import type { PartRole } from './locate'
-import { asModelError, checkHead, ModelError } from './model-error'
+import { asModelError, asTokenizerError, checkHead, ModelError } from './model-error'
 import { Sha256, sha256 } from './sha256'
 import { adaptTokenizer, decoderStartTokenId, type ModelTokenizer } from './tokenizer'
 
@@ -215,7 +215,9 @@ export class ModelLoader {
     options.signal?.throwIfAborted()
     const summary = describeConfig(id, said)
     const config = await asTransformersRuns(id, said)
-    const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained)
+    const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained).catch((error: unknown) => {
+      throw asTokenizerError(error, id)
+    })
     this.hub.forgetListings()
     const files = new Map<string, Uint8Array>()
     for (const path of SMALL_FILES) {
