@@ -144,6 +144,7 @@ const modelSummary: Schema<ModelSummary> = v.object({
   device_reason: text,
   embedding_std: real,
   auto_learning_rate: real,
+  auto_learning_rate_reason: text,
   self_test: selfTest,
   ops: v.object({ supported: count, total: count }),
 })
@@ -273,7 +274,7 @@ const progress: { readonly [Type in Progress['type']]: Schema<Extract<Progress, 
     file: text,
     loaded: count,
     total: v.nullable(count),
-    stage: v.picklist(['download', 'read', 'prepare']),
+    stage: v.picklist(['wait', 'download', 'read', 'prepare']),
   }),
   tune_started: v.object({
     type: v.literal('tune_started'),

@@ -50,6 +50,8 @@ export interface ModelSummary {
   readonly embedding_std: number
   /** The learning rate "auto" stands for on this model. */
   readonly auto_learning_rate: number
+  /** That number and why, for people. */
+  readonly auto_learning_rate_reason: string
   /** How far its logits are from onnxruntime's on the untouched file, on this device. */
   readonly self_test: SelfTest
   /** Nodes of the graph that is trained through, and those that can be computed here (all, or it would not be open). */
@@ -292,7 +294,8 @@ export type Progress =
       readonly file: string
       readonly loaded: number
       readonly total: number | null
-      readonly stage: 'download' | 'read' | 'prepare'
+      /** wait: for another tab that downloads the file. */
+      readonly stage: 'wait' | 'download' | 'read' | 'prepare'
     }
   | {
       readonly type: 'tune_started'

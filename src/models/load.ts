@@ -23,7 +23,8 @@ export interface LoadProgress {
   readonly file: string
   readonly loaded: number
   readonly total: number | null
-  readonly stage: 'download' | 'read' | 'prepare'
+  /** wait: for someone else, another tab perhaps, who downloads the file. */
+  readonly stage: 'wait' | 'download' | 'read' | 'prepare'
 }
 
 export interface LoadOptions {
@@ -296,6 +297,7 @@ export class ModelLoader {
       {
         signal: options.signal,
         onProgress: (loaded, total) => options.onProgress?.({ file: path, loaded, total, stage: 'download' }),
+        onWait: () => options.onProgress?.({ file: path, loaded: 0, total: null, stage: 'wait' }),
         optional: OPTIONAL.has(path),
       },
     )

@@ -21,6 +21,19 @@ const rounded = (x: number): number => Number(x.toPrecision(2))
 
 export const autoLearningRate = (embedding_std: number): number => rounded(AUTO_RATIO * embedding_std)
 
+const usable = (learning_rate: number): boolean => learning_rate > 0 && Number.isFinite(learning_rate)
+
+/** What "auto" comes to on a model and why, for people: two sentences that go on from "auto is". */
+export function explainAuto(embedding_std: number): string {
+  const learning_rate = autoLearningRate(embedding_std)
+  if (!usable(learning_rate))
+    return 'not to be had on this model: its embedding table has no usable spread. Set a number, for example 0.01.'
+  return (
+    `${learning_rate} on this model: ${AUTO_RATIO} times the spread of its embeddings (standard deviation ${rounded(embedding_std)}). ` +
+    'One step then moves the prompt by about that share of what tells one token from another, however wide the model is and however large its numbers are.'
+  )
+}
+
 /** @throws TuningError when "auto" has nothing to go by. */
 export function resolveLearningRate(wanted: number | 'auto', embedding_std: number): LearningRate {
   if (wanted !== 'auto') {
@@ -28,15 +41,11 @@ export function resolveLearningRate(wanted: number | 'auto', embedding_std: numb
     return { learning_rate: wanted, reason: `Learning rate ${wanted}, as you set it${ratio}.` }
   }
   const learning_rate = autoLearningRate(embedding_std)
-  if (!(learning_rate > 0 && Number.isFinite(learning_rate))) {
+  if (!usable(learning_rate)) {
     throw new TuningError(
       `The model's embedding table has no usable spread (std ${embedding_std}).`,
       'Set learning_rate to a number, for example 0.01.',
     )
   }
-  const std = rounded(embedding_std)
-  return {
-    learning_rate,
-    reason: `Learning rate ${learning_rate}: a quarter of the spread of the model's embeddings (std ${std}), about how far one step moves the prompt.`,
-  }
+  return { learning_rate, reason: `Learning rate ${explainAuto(embedding_std)}` }
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import * as v from 'valibot'
 import { jobOf } from '../../test/support/tuning'
-import { resolveLearningRate } from './learning-rate'
+import { AUTO_RATIO, explainAuto, resolveLearningRate } from './learning-rate'
 import { adamWOptions, adamWStep, clipGradient, newAdamWState, norm } from './optimizer'
 import { Random } from './random'
 import { countSteps, scheduleFactor, scheduleOf } from './schedule'
@@ -140,5 +140,11 @@ test('automatic learning rate follows the spread of the embeddings', () => {
     learning_rate: 0.3,
     reason: expect.stringMatching(/15 times/) as string,
   })
+  const { learning_rate, reason } = resolveLearningRate('auto', 0.085)
+  expect(reason).toBe(`Learning rate ${explainAuto(0.085)}`)
+  expect(explainAuto(0.085)).toMatch(
+    new RegExp(`^${learning_rate} on this model: ${AUTO_RATIO} times .*standard deviation 0.085`),
+  )
+  expect(explainAuto(0)).toMatch(/no usable spread/)
   for (const std of [0, NaN, Infinity]) expect(() => resolveLearningRate('auto', std)).toThrow(/spread/)
 })

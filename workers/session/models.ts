@@ -17,7 +17,7 @@ import { AUTO_FLOAT16, wantedFile, type Job } from '../../src/job/parameters'
 import type { BaseModelRef } from '../../src/library/prompt-record'
 import type { LoadedModel, LoadProgress, ModelPart } from '../../src/models/load'
 import type { ModelSummary } from '../../src/protocol'
-import { autoLearningRate } from '../../src/tuning/learning-rate'
+import { autoLearningRate, explainAuto } from '../../src/tuning/learning-rate'
 import type { Tokenizer } from '../../src/tuning/tokenizer'
 import { chooseEngine } from './devices'
 import { CommandError } from './failures'
@@ -150,11 +150,6 @@ export class Models {
     return () => (this.held = false)
   }
 
-  /** Is a run using it? */
-  inUse(id: string): boolean {
-    return this.held && this.open?.loaded.id === id
-  }
-
   /** Frees the open model and its device; the next openOn starts afresh. */
   async close(): Promise<void> {
     const { open } = this
@@ -191,6 +186,7 @@ export class Models {
       device_reason: `${model.device_reason}. File: ${loaded.dtype_reason}.`,
       embedding_std: frozen.embedding_std,
       auto_learning_rate: autoLearningRate(frozen.embedding_std),
+      auto_learning_rate_reason: explainAuto(frozen.embedding_std),
       self_test: model.self_test,
       ops: opCounts(cut),
     }

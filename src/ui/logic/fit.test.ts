@@ -19,6 +19,7 @@ const summary: ModelSummary = {
   device_reason: '',
   embedding_std: 0.1,
   auto_learning_rate: 0.1,
+  auto_learning_rate_reason: '0.1 on this model',
   self_test: { max_abs_diff: 1.5e-5, tolerance: 1e-3, ok: true },
   ops: { supported: 569, total: 569 },
 }

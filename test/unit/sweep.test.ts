@@ -1,0 +1,164 @@
+/** The sweep behind the defaults (bench/sweep): which settings it tries, what it says of them, and models that are the same in other coordinates. */
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { rebased, repetition, rotation, scaling } from '../../bench/sweep/rebase'
+import { RunRecords, type RunRecord } from '../../bench/sweep/records'
+import { CHOOSING_SEEDS, FRESH_SEEDS, standardError, verdictOf } from '../../bench/sweep/scores'
+import { keyOf, LEVELS, oneAtATime, schemaDefaults, secondRound, type Setting } from '../../bench/sweep/settings'
+import { readModel } from '../../src/graph/read'
+import { concatBytes, writeModel } from '../../src/graph/write'
+import { Random } from '../../src/tuning/random'
+import { runOnnx } from '../support/onnxruntime'
+
+const STANDARD: Setting = { ...schemaDefaults(), ratio: 0.25 }
+
+const record = (setting: Setting, seed: number, exact_match: number, loss = 1): RunRecord => ({
+  task: 'past-tense',
+  data: 'd',
+  model: 'm',
+  model_sha256: 's',
+  embedding_std: 0.1,
+  hidden_size: 8,
+  setting,
+  seed,
+  learning_rate: 0.1 * setting.ratio,
+  held_out: 30,
+  steps: 100,
+  exact_match,
+  label_accuracy: null,
+  rouge_l: null,
+  loss,
+  best_epoch: 3,
+  seconds: 1,
+})
+
+describe('settings', () => {
+  test('the first round varies one factor at a time, each setting once', () => {
+    const settings = oneAtATime(STANDARD, LEVELS)
+    expect(settings[0]).toEqual(STANDARD)
+    expect(new Set(settings.map(keyOf)).size).toBe(settings.length)
+    for (const setting of settings.slice(1)) {
+      const changed = Object.keys(setting).filter((key) => Reflect.get(setting, key) !== Reflect.get(STANDARD, key))
+      expect(changed).toHaveLength(1)
+    }
+  })
+
+  test('the second round puts the changes that helped together, and tries learning rates beside', () => {
+    const gains = new Map([
+      [keyOf({ ...STANDARD, ratio: 0.5 }), 0.6],
+      [keyOf({ ...STANDARD, num_epochs: 40 }), 0.7],
+      [keyOf({ ...STANDARD, num_virtual_tokens: 4 }), 0.4],
+    ])
+    const settings = secondRound(STANDARD, LEVELS, (setting) => gains.get(keyOf(setting)) ?? 0.5)
+    expect(settings).toEqual(
+      [0.5, 0.25, 1].map((ratio) => ({ ...STANDARD, ratio, num_epochs: 40 })).filter(({ ratio }) => ratio !== 0.25),
+    )
+  })
+
+  test('no second round where nothing helped', () => {
+    expect(secondRound(STANDARD, LEVELS, () => 0.5)).toEqual([])
+  })
+})
+
+describe('verdict', () => {
+  const other = { ...STANDARD, num_epochs: 40 }
+
+  test('the best is chosen on its seeds and scored on fresh ones', () => {
+    const runs = [
+      ...CHOOSING_SEEDS.flatMap((seed) => [record(STANDARD, seed, 0.5), record(other, seed, 0.9)]),
+      ...FRESH_SEEDS.slice(0, 2).flatMap((seed, i) => [record(STANDARD, seed, 0.5), record(other, seed, 0.52 + 0.04 * i)]),
+    ]
+    const verdict = verdictOf(runs, STANDARD)
+    expect(verdict).toMatchObject({ best: other, seeds: 2, held_out: 30 })
+    expect(verdict?.gap).toBeCloseTo(0.04, 9)
+    expect(verdict?.gap_error).toBeCloseTo(0.02, 9)
+  })
+
+  test('of equal exact match the lower loss is better; a row outweighs any loss', () => {
+    const runs = (exact: number, loss: number) => [
+      ...[...CHOOSING_SEEDS, ...FRESH_SEEDS].flatMap((seed) => [
+        record(STANDARD, seed, 0.5, 1),
+        record(other, seed, exact, loss),
+      ]),
+    ]
+    expect(verdictOf(runs(0.5, 0.9), STANDARD)?.best).toEqual(other)
+    expect(verdictOf(runs(0.5, 1.1), STANDARD)?.best).toEqual(STANDARD)
+    expect(verdictOf(runs(0.51, 19), STANDARD)?.best).toEqual(other)
+  })
+
+  test('without fresh seeds there is none', () => {
+    expect(verdictOf([record(STANDARD, CHOOSING_SEEDS[0], 1)], STANDARD)).toBeNull()
+  })
+
+  test('standard error', () => {
+    expect(standardError([1])).toBeNull()
+    expect(standardError([1, 2, 3, 4])).toBeCloseTo(0.6455, 4)
+  })
+})
+
+describe('records', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'promptlathe-test-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('are there in the next process; another model, setting or seed is another run', () => {
+    const path = join(folder, 'sweep.jsonl')
+    const first = record(STANDARD, 73, 0.5)
+    new RunRecords(path).add(first)
+    const again = new RunRecords(path)
+    expect(again.find(first)).toEqual(first)
+    for (const change of [{ model_sha256: 't' }, { seed: 74 }, { data: 'e' }, { setting: { ...STANDARD, batch_size: 4 } }])
+      expect(again.find({ ...first, ...change })).toBeUndefined()
+    again.add(record(STANDARD, 74, 0.6))
+    expect(again.prune(({ seed }) => seed === 74)).toBe(1)
+    expect(new RunRecords(path).all().map(({ seed }) => seed)).toEqual([74])
+  })
+})
+
+describe('the file of records', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'promptlathe-test-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test('what another process added is seen, half a line of a killed one dropped, a line that is no run named', () => {
+    const path = join(folder, 'sweep.jsonl')
+    const [ours, theirs] = [new RunRecords(path), new RunRecords(path)]
+    ours.add(record(STANDARD, 73, 0.5))
+    theirs.add(record(STANDARD, 74, 0.6))
+    expect(ours.all().map(({ seed }) => seed)).toEqual([73, 74])
+    appendFileSync(path, '{"task":"cut o')
+    const later = new RunRecords(path)
+    later.add(record(STANDARD, 75, 0.7))
+    expect(ours.all().map(({ seed }) => seed)).toEqual([73, 74, 75])
+    appendFileSync(path, '{"task":"no run"}\n')
+    expect(() => new RunRecords(path)).toThrow(/line 4 is no run/)
+  })
+})
+
+describe('the same model in other coordinates', () => {
+  const file = new Uint8Array(readFileSync(new URL('../fixtures/onnx/llama_t441_past.onnx', import.meta.url)))
+  const model = readModel(file)
+  const hidden = 32
+  const random = new Random(1, 'rotation')
+  const ids = [3, 14, 15, 92, 65, 35]
+
+  test.each([
+    ['8 x', scaling(hidden, 8)],
+    ['1/8 x', scaling(hidden, 1 / 8)],
+    ['rotated', rotation(hidden, () => random.normal())],
+    ['twice as wide', repetition(hidden, 2)],
+  ])('%s: the same logits', async (_, basis) => {
+    const expected = (await runOnnx(file, ids, ['logits'])).get('logits')
+    const changed = rebased(model, basis)
+    const logits = (await runOnnx(concatBytes(writeModel(changed)), ids, ['logits'])).get('logits')
+    if (!expected || !logits) throw new Error('no logits')
+    const largest = Math.max(...expected.data.map(Math.abs))
+    logits.data.forEach((x, i) => expect(Math.abs(x - (expected.data[i] ?? NaN))).toBeLessThan(1e-5 * largest))
+    expect([...changed.graph.initializers.values()]).not.toEqual([...model.graph.initializers.values()])
+  })
+
+  test('a model that is not of the kind is refused by the node that says so', () => {
+    const gpt2 = readModel(new Uint8Array(readFileSync(new URL('../fixtures/onnx/gpt2_t433_past.onnx', import.meta.url))))
+    expect(() => rebased(gpt2, scaling(hidden, 2))).toThrow(/Add|reads the residual stream/)
+  })
+})
