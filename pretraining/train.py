@@ -6,7 +6,6 @@ Goes on from OUT/state.pt if there is one, else from the checkpoint in OUT/initi
 import os
 import shutil
 import sys
-from collections import defaultdict
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -14,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from llama import Llama
 from mixture import Mixture, Segment
+from probing import examples, summary
 from training import Muon, Run, command_line
 
 VOCAB, BATCH, LENGTH, TEXT_SHARE = 4096, 16, 256, 0.22  # the share is of documents
@@ -86,7 +86,7 @@ def loss_on(model: Llama, ids: torch.Tensor, learnt: torch.Tensor) -> torch.Tens
 
 @torch.no_grad()
 def right_answers(model: Llama, documents: list[Tokens]) -> list[bool]:
-    """Whether greedy decoding gives each document's last answer: every token of it is the likeliest after those before."""
+    """Whether greedy decoding gives each document's answer: every token of it is the likeliest after those before."""
     right = []
     for start in range(0, len(documents), 32):
         some = documents[start:start + 32]
@@ -102,32 +102,15 @@ def right_answers(model: Llama, documents: list[Tokens]) -> list[bool]:
 
 
 class Probe:
-    """Accuracy on words that training never saw: an instructed example of each family, and few-shot lists."""
-
     def __init__(self, tokenizer: Tokenizer, model: Llama, each: int = 2):
-        mixture = Mixture(held_out=True)
-        mixture.reseed("probe")
-        self.model, self.documents = model, []
-        for make in (maker for group in mixture.groups for maker in group):
-            for _ in range(each):
-                family = make()
-                source, target = family.draw()
-                asked = f"{family.instructions[0]}\n{source} ->"
-                pairs = [family.draw() for _ in range(5)]
-                listed = "\n".join(f"{a} -> {b}" for a, b in pairs) + f"\n{source} ->"
-                for shape, text in (("instructed", asked), ("few-shot", listed)):
-                    self.documents.append((family.name, shape, tokens_of(tokenizer, [(text, False), (f" {target}", True)])))
+        self.model, self.examples = model, examples(each)
+        self.documents = [tokens_of(tokenizer, [(f"{one.context}{one.source} ->", False), (f" {one.target}", True)]) for one in self.examples]
+
+    def right(self) -> list[bool]:
+        return right_answers(self.model, self.documents)
 
     def __call__(self) -> dict:
-        self.model.eval()
-        right = right_answers(self.model, [tokens for _, _, tokens in self.documents])
-        shares = defaultdict(list)
-        for (family, shape, _), correct in zip(self.documents, right):
-            shares[shape].append(correct)
-            if shape == "instructed":
-                shares[family].append(correct)
-        share = {name: round(sum(found) / len(found), 2) for name, found in shares.items()}
-        return {"instructed": share.pop("instructed"), "few_shot": share.pop("few-shot"), "families": share}
+        return summary(self.examples, self.right())
 
 
 def start(out: str) -> Run:
@@ -149,8 +132,7 @@ def start(out: str) -> Run:
 
 def save(run: Run, destination: str) -> None:
     run.model.save(destination)
-    source = f"{sys.argv[1]}/tokenizer.json"
-    shutil.copyfile(source, f"{destination}/tokenizer.json")
+    shutil.copyfile(f"{sys.argv[1]}/tokenizer.json", f"{destination}/tokenizer.json")
 
 
 if __name__ == "__main__":

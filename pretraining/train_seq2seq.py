@@ -7,13 +7,13 @@ out, which the decoder fills in. Needs torch and tokenizers. Knows the recipe; t
 import os
 import shutil
 import sys
-from collections import defaultdict
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch.nn.functional import cross_entropy
 
 from mixture import Mixture
+from probing import examples, summary
 from t5 import T5
 from training import Muon, Run, command_line
 
@@ -111,35 +111,23 @@ def loss_on(model: T5, parts: list[list[Row]]) -> torch.Tensor:
 
 
 class Probe:
-    """Accuracy on words that training never saw: an instructed example of each family, and few-shot lists."""
-
     def __init__(self, rows: Rows, model: T5, each: int = 2):
-        mixture = Mixture(held_out=True)
-        mixture.reseed("probe")
-        self.model, self.rows = model, []
-        for make in (maker for group in mixture.groups for maker in group):
-            for _ in range(each):
-                family = make()
-                source, target = family.draw()
-                asked = f"{family.instructions[0]}\n{source}"
-                listed = "\n".join("{} -> {}".format(*family.draw()) for _ in range(5)) + f"\n{source} ->"
-                self.rows += [(family.name, shape, rows.of_pair((text, target))) for shape, text in (("instructed", asked), ("few-shot", listed))]
+        self.model, self.examples = model, examples(each)
+        # A list ends in an open line; an instruction stands above the input as it is.
+        self.rows = [rows.of_pair((f"{one.context}{one.source}{' ->' if one.shape == 'few-shot' else ''}", one.target)) for one in self.examples]
 
     @torch.no_grad()
-    def __call__(self) -> dict:
+    def right(self) -> list[bool]:
         """Greedy decoding is right where every label is the likeliest after those before."""
-        shares = defaultdict(list)
+        right: list[bool] = []
         for start in range(0, len(self.rows), 32):
-            some = self.rows[start:start + 32]
             with torch.autocast("cpu", torch.bfloat16):
-                hidden, labels = hidden_of(self.model, [row for _, _, row in some])
-                right = ((self.model.logits(hidden).argmax(-1) == labels) | (labels == IGNORED)).all(1).tolist()
-            for (family, shape, _), correct in zip(some, right):
-                shares[shape].append(correct)
-                if shape == "instructed":
-                    shares[family].append(correct)
-        share = {name: round(sum(found) / len(found), 2) for name, found in shares.items()}
-        return {"instructed": share.pop("instructed"), "few_shot": share.pop("few-shot"), "families": share}
+                hidden, labels = hidden_of(self.model, self.rows[start:start + 32])
+                right += ((self.model.logits(hidden).argmax(-1) == labels) | (labels == IGNORED)).all(1).tolist()
+        return right
+
+    def __call__(self) -> dict:
+        return summary(self.examples, self.right())
 
 
 class RelativeAdamW(torch.optim.AdamW):
