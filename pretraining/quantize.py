@@ -120,15 +120,20 @@ def used_names(nodes: list[NodeProto]) -> set[str]:
     return names.union(*(used_names(list(graph.node)) for node in nodes for graph in subgraphs(node)))
 
 
+def keep_used(model: ModelProto) -> None:
+    """Drops the initializers that no node reads."""
+    used = used_names(list(model.graph.node))
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
 def quantize(model: ModelProto) -> ModelProto:
     """A q8 copy. Weights are the outermost graph's initializers."""
     copy = ModelProto()
     copy.CopyFrom(model)
     Quantizer(copy).rewrite(copy.graph)
-    used = used_names(list(copy.graph.node))
-    kept = [tensor for tensor in copy.graph.initializer if tensor.name in used]
-    del copy.graph.initializer[:]
-    copy.graph.initializer.extend(kept)
+    keep_used(copy)
     onnx.checker.check_model(copy)
     return copy
 
