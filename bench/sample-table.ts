@@ -84,7 +84,11 @@ export function tableOf(cards: Cards, names: readonly string[]): string {
   const ahead = measured.filter((card) => aheadBy(card) >= BAR).length
   const quick = measured.filter(({ seconds }) => seconds <= LONGEST_SECONDS).length
   const where = [...new Set(found.map(({ machine, measured: day }) => `${machine}, ${day}`))].join('; ')
-  const files = [...new Set(found.map(({ base_model, model_dtype, model_sha256 }) => `${base_model} ${model_dtype} (${model_sha256.slice(0, 8)})`))]
+  const files = [
+    ...new Set(
+      found.map(({ base_model, model_dtype, model_sha256 }) => `${base_model} ${model_dtype} (${model_sha256.slice(0, 8)})`),
+    ),
+  ]
   return `| sample | model | rows: learned + held out | untuned | instruction | solved examples | tuned: mean (range) | ahead by | ROUGE-L: best other → tuned | seeds | steps | seconds |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 ${found.map(tableLine).join('\n')}

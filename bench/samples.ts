@@ -131,7 +131,9 @@ function cardOf(name: string, sample: Sample, runs: readonly Run[]): Measured {
   if (!first || !exact) throw new Error(`${name}: nothing was measured`)
   const { report, base_model } = first
   if (base_model.file_sha256 !== modelHash(base_model.id, base_model.model_dtype))
-    throw new Error(`${name}: the run was on another ${base_model.id} than the one in public/models; build again, and clear the profile`)
+    throw new Error(
+      `${name}: the run was on another ${base_model.id} than the one in public/models; build again, and clear the profile`,
+    )
   const ofTask = (task: string): number[] =>
     reports.flatMap(({ tuned }) => tuned?.tasks.find((one) => one.task === task)?.metrics.exact_match ?? [])
   return {

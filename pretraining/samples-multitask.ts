@@ -4,12 +4,12 @@
  */
 import { DEGREES, DOERS, ING } from './sample-texts/forms'
 import { DAYS, SUMS } from './sample-texts/notes'
+import { HELD_OUT } from './sample-task'
 import { after, bracketed, pairs, randomFrom, shuffled, split, triples, type Pairs, type Sample } from './sample-tools'
 
 /** The page names a finished prompt after its sample; the target finds its source by this name. */
 const SOURCE_TITLE = 'Word endings'
 const ROWS_PER_TASK = 64
-const HELD_OUT = 0.25
 const FEW = 24
 
 const verbalizer = '{{input}} ->'

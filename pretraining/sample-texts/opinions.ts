@@ -1,4 +1,4 @@
-/** Opinions on films, meals, rooms and things, by whether one would recommend them (see ../samples.ts). Written for this project, each sentence by itself. */
+/** Opinions on films, meals, rooms and things, by whether one would recommend them (see ../samples.ts). Written for this project, each sentence by itself; some of the praise has its complaint. */
 export const OPINIONS = {
   recommend: `
 a wonderful evening from the first scene to the last
@@ -60,7 +60,37 @@ good food, good wine, good company
 the tent kept us dry in heavy rain
 superb acting in a very fine film
 smooth ride, helpful driver
-the museum is small but enjoyable`,
+the museum is small but enjoyable
+great hotel, great breakfast
+a really good film
+the food was excellent and the staff were lovely
+we had a wonderful time here
+what a fantastic show
+i love this phone
+beautiful rooms and a perfect view
+good acting, great ending
+a fun game for friends
+the best meal of the year
+very happy with it, it works well
+an amazing book, beautiful and moving
+the music was brilliant
+lovely old house with friendly people
+a superb restaurant, i recommend it
+it is fast, strong and easy to use
+everybody loved the cake
+a delightful story, told well
+nice people, good service
+the bed was perfect and i slept well
+charming, funny and clever from the start
+i would buy it again
+this is my favourite film
+excellent shoes for little money
+the play was a great success
+so good that we stayed another day
+a warm and happy film
+fresh bread and wonderful cheese
+the phone is great and the camera is brilliant
+a clever little tool that helps a lot`,
   avoid: `
 a boring film with no story at all
 the meat was cold and hard as leather
@@ -121,5 +151,35 @@ bad wine, worse company
 the tent fell down in the first wind
 clumsy acting in a lifeless film
 the driver was angry and drove too fast
-the museum was closed, dusty and dull`,
+the museum was closed, dusty and dull
+terrible hotel, terrible breakfast
+a really bad film
+the food was awful and the staff were rude
+we had a horrible time here
+what a boring show
+i hate this phone
+ugly rooms and a dreadful view
+bad acting, weak ending
+a stupid game, dull after a minute
+the worst meal of the year
+very unhappy with it, it does not work
+a tedious book, slow and lifeless
+the music was awful
+ugly old house with angry people
+a horrible restaurant, stay away
+it is slow, weak and hard to use
+nobody liked the cake
+a boring story, told badly
+rude people, poor service
+the bed was terrible and i did not sleep
+sloppy, dull and stupid from the start
+i would never buy it again
+this is the worst film i know
+terrible shoes for a lot of money
+the play was a sad failure
+so bad that we left after an hour
+a cold and empty film
+old bread and horrible cheese
+the phone is bad and the camera is worse
+a useless little tool that broke at once`,
 } as const
