@@ -23,7 +23,10 @@ const SampleSchema = v.object({
 const [name, ...given] = process.argv.slice(2)
 if (name === undefined) throw new Error('Which sample? npx tsx bench/phrasings.ts spam "Is it spam?"')
 env.localModelPath = join(ROOT, 'public', 'models')
-const { job, validation } = v.parse(SampleSchema, JSON.parse(readFileSync(join(ROOT, 'public', 'samples', `${name}.json`), 'utf8')))
+const { job, validation } = v.parse(
+  SampleSchema,
+  JSON.parse(readFileSync(join(ROOT, 'public', 'samples', `${name}.json`), 'utf8')),
+)
 const { base_model, verbalizer, baseline_text_prompt } = job
 const answerer = verbalizer === '{{input}}' ? await openAnswerer(base_model, DTYPE) : null
 for (const instruction of new Set([baseline_text_prompt, ...given])) {

@@ -1,7 +1,7 @@
 /** The sample tasks of rewriting, of finding something in a text, and of writing in a style. Written by samples.ts. */
 import { FORMAL } from './sample-texts/formal'
 import { DEGREES, ING } from './sample-texts/forms'
-import { DAYS, SUMS } from './sample-texts/notes'
+import { DAYS } from './sample-texts/notes'
 import { weather } from './sample-texts/weather'
 import { on } from './sample-task'
 import { bracketed, pairs, rewritten, triples, type Pairs, type Sample } from './sample-tools'
@@ -55,21 +55,11 @@ export const TEXTS: readonly Sample[] = [
     seed: 32,
   }),
   on('seq2seq', {
-    name: 'amount',
-    title: 'Find the sum of money',
-    explanation:
-      'A message goes in, the sum of money in it comes out as it is written: "20 dollars". Expect many right, and the wrong ones to be off by a digit or a word.',
-    num_epochs: 30,
-    instruction: 'How much money?',
-    rows: bracketed(SUMS),
-    seed: 33,
-  }),
-  on('seq2seq', {
     name: 'comparative',
     title: 'Comparative',
     explanation:
       'An adjective goes in, its comparative comes out: "cold" becomes "colder", "easy" becomes "easier", "big" becomes "bigger". A form the model never saw asked for. Expect most held-out adjectives right.',
-    num_epochs: 30,
+    num_epochs: 12,
     instruction: 'Give the comparative.',
     rows: comparatives,
     seed: 34,
@@ -89,7 +79,7 @@ export const TEXTS: readonly Sample[] = [
     title: 'Weather report',
     explanation:
       "Sky, degrees and wind go in, a forecaster's sentence comes out, always in the same style, with a word of its own for cold, mild and warm. Expect the style at once, and nearly every word of it right.",
-    num_epochs: 30,
+    num_epochs: 40,
     instruction: 'Write a weather report.',
     rows: weather(120),
     seed: 15,
