@@ -14,6 +14,8 @@ interface Task {
   /** The best instruction in words that we found (see `npx tsx bench/phrasings.ts`). */
   readonly instruction: string
   readonly few_shot_examples?: number
+  /** Start from the labels' own embeddings (CLASS_LABELS), which helps where there are several; else RANDOM. */
+  readonly from_labels?: true
   readonly rows: Pairs
   readonly seed: number
 }
@@ -25,16 +27,27 @@ const MODELS = {
 } as const
 
 export function on(model: keyof typeof MODELS, task: Task): Sample {
-  const { name, title, explanation, num_epochs, instruction: baseline_text_prompt, few_shot_examples, rows, seed } = task
+  const {
+    name,
+    title,
+    explanation,
+    num_epochs,
+    instruction: baseline_text_prompt,
+    few_shot_examples,
+    from_labels,
+    rows,
+    seed,
+  } = task
   const { job, separator } = MODELS[model]
   const isLabel = new Set(rows.map(([, output]) => output)).size <= MOST_LABELS
   const shots = few_shot_examples === undefined ? {} : { few_shot_examples }
+  const init = from_labels ? { tuning_config: { prompt_tuning_init_method: 'CLASS_LABELS' } } : {}
   return {
     name,
     group: model,
     title,
     explanation,
-    job: { ...job, num_epochs, ...shots, baseline_text_prompt },
+    job: { ...job, num_epochs, ...shots, baseline_text_prompt, ...init },
     ...split(after(separator, rows), HELD_OUT, seed, ({ output }) => (isLabel ? output : '')),
   }
 }

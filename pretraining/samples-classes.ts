@@ -15,7 +15,7 @@ export const CLASSES: readonly Sample[] = [
     title: 'Recommend or avoid?',
     explanation:
       'Opinions on films, meals, rooms and things, in everyday words, under labels of our own: "recommend" and "avoid". The model never saw these labels used so, and no sentence here is another with a word changed. Expect the tuned prompt to answer with one of the two labels every time, and to be right well above half of the time.',
-    num_epochs: 30,
+    num_epochs: 25,
     instruction: 'Would you recommend it? Answer recommend or avoid.',
     rows: labelled(OPINIONS),
     seed: 11,
@@ -45,10 +45,11 @@ export const CLASSES: readonly Sample[] = [
     name: 'intents',
     title: 'What should the assistant do?',
     explanation:
-      'Sentences for a voice assistant, sorted by what it has to do: alarm, music, weather, light, phone, list or map. The model was never told of any of them, and eight solved examples in front do not help it. Expect the prompt to get many of the held-out ones right, far more than the one in seven of guessing.',
-    num_epochs: 30,
-    instruction: 'Alarm, music, weather, light, phone, list or map?',
+      'Sentences for a voice assistant, sorted by what it has to do: alarm, music, weather or phone. The model was never told of any of them, and eight solved examples in front do not help it. Expect the prompt to get far more of the held-out ones right than the one in four of guessing; a larger model would get nearly all.',
+    num_epochs: 25,
+    instruction: 'Alarm, music, weather or phone?',
     few_shot_examples: SHOTS_FOR_MANY_LABELS,
+    from_labels: true,
     rows: labelled(INTENTS),
     seed: 31,
   }),
