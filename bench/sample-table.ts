@@ -58,7 +58,22 @@ export function readCards(): Cards {
 const points = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(0)}`
 
 function tableLine(card: Measured): string {
-  const { title, base_model, rows, held_out, untuned, text_prompt, few_shot, tuned, label_accuracy, rouge_l, tasks, seeds, steps, seconds } = card
+  const {
+    title,
+    base_model,
+    rows,
+    held_out,
+    untuned,
+    text_prompt,
+    few_shot,
+    tuned,
+    label_accuracy,
+    rouge_l,
+    tasks,
+    seeds,
+    steps,
+    seconds,
+  } = card
   const cells = [
     title,
     base_model.replace('promptlathe/', ''),
