@@ -1,36 +1,22 @@
-/** What `npm run cards` (samples.ts) keeps of each sample task, in bench/results/samples.json, and the table of all of them. */
+/**
+ * What `npm run cards` (samples.ts) keeps of each sample task: in bench/results/samples.json, in public/samples/cards.json for the page, and
+ * as the table of all of them. Knows files and tables; tunes nothing.
+ */
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { ROOT } from '../cli/serve'
+import { aheadBy, CardsSchema, fromRandomName, spread, type Measured, type Spread } from '../src/ui/logic/measured'
+import { percent } from '../src/ui/logic/format'
 
 const FOLDER = join(ROOT, 'bench', 'results')
+const SAMPLES = join(ROOT, 'public', 'samples')
+/** The bar of a sample that convinces: so far in front of the best of the others. */
+const BAR = 0.2
+const LONGEST_SECONDS = 300
 
-/** Rates 0..1 over the seeds. */
-const SpreadSchema = v.object({ mean: v.number(), min: v.number(), max: v.number() })
-export type Spread = v.InferOutput<typeof SpreadSchema>
-
-const rate = v.nullable(v.number())
-const ResultSchema = v.object({
-  title: v.string(),
-  base_model: v.string(),
-  rows: v.number(),
-  seeds: v.number(),
-  /** Exact match on the held-out rows, the mean over seeds; null: not measured. */
-  untuned: rate,
-  text_prompt: rate,
-  few_shot: rate,
-  tuned: SpreadSchema,
-  /** By task; empty where there is one. */
-  tasks: v.record(v.string(), SpreadSchema),
-  steps: v.number(),
-  seconds: v.number(),
-  /** Where it was measured. */
-  machine: v.string(),
-})
-export type Result = v.InferOutput<typeof ResultSchema>
-const ResultsSchema = v.record(v.string(), ResultSchema)
-export type Results = v.InferOutput<typeof ResultsSchema>
+export type Cards = Record<string, Measured>
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -40,34 +26,85 @@ export const spreadOf = (values: readonly number[]): Spread => ({
   max: Math.max(...values),
 })
 
-export const percent = (value: number | null): string => (value === null ? '–' : `${(100 * value).toFixed(0)} %`)
+const hash = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-const range = ({ mean, min, max }: Spread): string =>
-  min === max ? percent(mean) : `${percent(mean)} (${percent(min)} to ${percent(max)})`
-
-/** Of all samples measured so far. @throws ValiError when the file is not what this command writes */
-export function readResults(): Results {
-  const path = join(FOLDER, 'samples.json')
-  return existsSync(path) ? v.parse(ResultsSchema, JSON.parse(readFileSync(path, 'utf8'))) : {}
+/** Of an embedded model's file as the library keeps it with a prompt. @throws Error when there is no such file */
+export function modelHash(base_model: string, model_dtype: string): string {
+  const ending = { fp32: '', q8: '_quantized' }[model_dtype]
+  if (ending === undefined) throw new Error(`no embedded model has a file of ${model_dtype}`)
+  const part = (name: string): string => join(ROOT, 'public', 'models', base_model, 'onnx', `${name}${ending}.onnx`)
+  const of = (name: string): string => hash(readFileSync(part(name)))
+  return existsSync(part('encoder_model')) ? hash(of('encoder_model') + of('decoder_model_merged')) : of('model')
 }
 
-/** Writes the numbers and the table of them. @param order names in the order of the table */
-export function writeResults(results: Results, order: readonly string[]): string {
-  const known = order.flatMap((name) => results[name] ?? [])
-  const lines = known.map((one) => {
-    const tasks = Object.entries(one.tasks).map(([task, spread]) => `${task} ${range(spread)}`)
-    const tuned = [range(one.tuned), ...tasks].join('; ')
-    const { title, rows, seeds, steps, seconds } = one
-    return `| ${title} | ${rows} | ${percent(one.untuned)} | ${percent(one.text_prompt)} | ${percent(one.few_shot)} | ${tuned} | ${seeds} | ${steps} | ${seconds.toFixed(0)} |`
-  })
-  const text = `| sample | rows | untuned | instruction | solved examples | tuned: mean (range) | seeds | steps | seconds |
-|---|---|---|---|---|---|---|---|---|
-${lines.join('\n')}
+/** What a sample's card depends on in its file, and in that of the sample it starts from. */
+const Tuned = v.object({ job: v.looseObject({}), examples: v.array(v.unknown()), validation: v.array(v.unknown()) })
 
-Exact match on the held-out rows. Measured on ${[...new Set(known.map((one) => one.machine))].join('; ')}. Made by \`npm run cards\`.
+/** @param source JSON of the sample it starts from, null where there is none */
+export const sampleHash = (sample: unknown, source: unknown): string => {
+  const what = [sample, ...(source === null ? [] : [source])].map((json) => {
+    const { job, examples, validation } = v.parse(Tuned, json)
+    return [job, examples, validation]
+  })
+  return hash(JSON.stringify(what))
+}
+
+/** Of all samples measured so far. @throws ValiError when the file is not what this command writes */
+export function readCards(): Cards {
+  const path = join(FOLDER, 'samples.json')
+  return existsSync(path) ? v.parse(CardsSchema, JSON.parse(readFileSync(path, 'utf8'))) : {}
+}
+
+const points = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(0)}`
+
+function tableLine(card: Measured): string {
+  const { title, base_model, rows, held_out, untuned, text_prompt, few_shot, tuned, rouge_l, tasks, seeds, steps, seconds } = card
+  const best = rouge_l ? Math.max(rouge_l.untuned ?? 0, rouge_l.text_prompt ?? 0, rouge_l.few_shot ?? 0) : null
+  const cells = [
+    title,
+    base_model.replace('promptlathe/', ''),
+    `${rows} + ${held_out}`,
+    percent(untuned),
+    percent(text_prompt),
+    percent(few_shot),
+    [spread(tuned), ...Object.entries(tasks).map(([task, one]) => `${task} ${spread(one)}`)].join('; '),
+    points(aheadBy(card)),
+    rouge_l && best !== null ? `${best.toFixed(2)} → ${rouge_l.tuned.mean.toFixed(2)}` : '',
+    String(seeds),
+    String(steps),
+    seconds.toFixed(0),
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+/** The table, and how many samples pass. @param names of the samples, in the order of the page */
+export function tableOf(cards: Cards, names: readonly string[]): string {
+  const found = names.flatMap((name) => [cards[name] ?? [], cards[fromRandomName(name)] ?? []].flat())
+  const measured = names.flatMap((name) => cards[name] ?? [])
+  const ahead = measured.filter((card) => aheadBy(card) >= BAR).length
+  const quick = measured.filter(({ seconds }) => seconds <= LONGEST_SECONDS).length
+  const where = [...new Set(found.map(({ machine, measured: day }) => `${machine}, ${day}`))].join('; ')
+  const files = [...new Set(found.map(({ base_model, model_dtype, model_sha256 }) => `${base_model} ${model_dtype} (${model_sha256.slice(0, 8)})`))]
+  return `| sample | model | rows: learned + held out | untuned | instruction | solved examples | tuned: mean (range) | ahead by | ROUGE-L: best other → tuned | seeds | steps | seconds |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+${found.map(tableLine).join('\n')}
+
+Exact match on the held-out rows; "ahead by" is the tuned prompt's mean less the best of the other three, in points. Seconds are of one run with all its measuring.
+Models: ${files.join(', ')}. Measured on ${where}. Made by \`npm run cards\`.
+
+${ahead} of ${measured.length} measured samples are ahead by ${100 * BAR} points or more; ${quick} of ${measured.length} took at most ${LONGEST_SECONDS / 60} minutes a run.
 `
+}
+
+/** Writes the cards of the samples there are, for the page too, and the table. @returns the table */
+export function writeCards(cards: Cards, names: readonly string[]): string {
+  const order = names.flatMap((name) => [name, fromRandomName(name)])
+  const kept = Object.fromEntries(order.flatMap((name) => (cards[name] ? [[name, cards[name]] as const] : [])))
+  const text = tableOf(kept, names)
+  const json = `${JSON.stringify(kept, null, 1)}\n`
   mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(join(FOLDER, 'samples.json'), `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(join(FOLDER, 'samples.json'), json)
   writeFileSync(join(FOLDER, 'samples.md'), text)
+  writeFileSync(join(SAMPLES, 'cards.json'), json)
   return text
 }

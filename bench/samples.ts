@@ -1,8 +1,10 @@
 /**
  * `npm run cards [-- --seeds 3] [--device D] [NAME ...]`: tunes the sample tasks on the embedded models through the same worker as the
- * page, with the settings each sample suggests: held-out exact match untuned, with words, and tuned (mean and range over the seeds; of each task
- * where there are several), steps and seconds. A sample that starts from another's prompt is also tuned from RANDOM, for comparison. The
- * numbers go to bench/results/samples.json, in place of those the named samples had, and the table of all to samples.md.
+ * page, with the settings each sample suggests and the rows it holds out: exact match (of texts ROUGE-L, too) untuned, with words, and tuned (mean
+ * and range over the seeds; of each task where there are several), steps and seconds. A sample that starts from another's prompt is also tuned from
+ * RANDOM, for comparison. Each card is written as soon as it is there, in place of the one that sample had, to bench/results/samples.json, to
+ * the table samples.md beside it, and to public/samples/cards.json, which the page shows. `--missing` measures those that have no card, or one of another
+ * model file or other rows: what an interrupted run left.
  */
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -11,25 +13,29 @@ import { parseArgs } from 'node:util'
 import * as v from 'valibot'
 import { Headless } from '../cli/headless'
 import { ROOT } from '../cli/serve'
-import type { Evaluation, TuneReport } from '../src/library/prompt-record'
-import { mean, percent, readResults, spreadOf, writeResults, type Result, type Results } from './sample-table'
+import type { Evaluation, Metrics, PromptSummary, TuneReport } from '../src/library/prompt-record'
+import { percent } from '../src/ui/logic/format'
+import { fromRandomName, type Measured } from '../src/ui/logic/measured'
+import { mean, modelHash, readCards, sampleHash, spreadOf, writeCards, type Cards } from './sample-table'
 
 const IndexSchema = v.array(v.object({ name: v.string() }))
+const rows = v.array(v.object({ input: v.string(), output: v.string(), task: v.exactOptional(v.string()) }))
 const SampleSchema = v.object({
   title: v.string(),
   job: v.looseObject({
     base_model: v.optional(v.string(), 'promptlathe/tiny-causal'),
     tuning_config: v.optional(v.looseObject({ prompt_tuning_init_source_model: v.optional(v.string()) })),
   }),
-  examples: v.array(v.object({ input: v.string(), output: v.string(), task: v.exactOptional(v.string()) })),
+  examples: rows,
+  validation: rows,
 })
 type Sample = v.InferOutput<typeof SampleSchema>
 const FIRST_SEED = 73
-const FROM_RANDOM = '-from-random'
 
 const readJson = (path: string): unknown => JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 const NAMES = v.parse(IndexSchema, readJson('public/samples/index.json')).map(({ name }) => name)
-const SAMPLES = new Map(NAMES.map((name) => [name, v.parse(SampleSchema, readJson(`public/samples/${name}.json`))]))
+const FILES = new Map(NAMES.map((name) => [name, readJson(`public/samples/${name}.json`)]))
+const SAMPLES = new Map([...FILES].map(([name, json]) => [name, v.parse(SampleSchema, json)]))
 
 const sourceOf = ({ job }: Sample): string | undefined => job.tuning_config?.prompt_tuning_init_source_model
 
@@ -39,6 +45,12 @@ const fromRandom = (sample: Sample): Sample => ({
   title: `${sample.title}, from RANDOM`,
   job: { ...sample.job, tuning_config: {} },
 })
+
+/** A finished run, and what it ran on. */
+interface Run {
+  readonly report: TuneReport
+  readonly base_model: PromptSummary['base_model']
+}
 
 /** Tunes samples in one library, which it leaves as it was. */
 class Bench {
@@ -51,17 +63,17 @@ class Bench {
   ) {}
 
   /** @param keep in the library under its title, for a sample that starts from it */
-  private async tune(sample: Sample, seed: number, keep: boolean): Promise<TuneReport> {
+  private async tune(sample: Sample, seed: number, keep: boolean): Promise<Run> {
     const job = { ...sample.job, seed, device: this.device }
-    const payload = { job, name: sample.title, train: sample.examples, validation: null }
+    const payload = { job, name: sample.title, train: sample.examples, validation: sample.validation }
     const { prompt, report } = await this.headless.request('tune', payload)
     if (keep) this.made.set(`${sample.title} ${seed}`, prompt.id)
     else await this.headless.request('delete_prompt', { prompt: prompt.id })
-    return report
+    return { report, base_model: prompt.base_model }
   }
 
   /** One run, from the source prompt of the same seed where the sample names one. */
-  async run(sample: Sample, seed: number): Promise<TuneReport> {
+  async run(sample: Sample, seed: number): Promise<Run> {
     const title = sourceOf(sample)
     if (title === undefined) return this.tune(sample, seed, false)
     if (!this.made.has(`${title} ${seed}`)) {
@@ -83,64 +95,119 @@ class Bench {
   }
 }
 
-const exact = (evaluation: Evaluation | null): number | null => evaluation?.metrics.exact_match ?? null
+type Measure = 'exact_match' | 'rouge_l'
 
-function resultOf(sample: Sample, reports: readonly TuneReport[]): Result {
-  const [first] = reports
-  if (!first) throw new Error('at least one seed')
-  const of = (which: 'baseline' | 'text_prompt' | 'few_shot'): number | null => {
-    const rates = reports.flatMap((report) => exact(report[which]) ?? [])
-    return rates.length === 0 ? null : mean(rates)
-  }
-  const taskNames = (first.tuned?.tasks ?? []).map(({ task }) => task)
-  const ofTask = (name: string): number[] =>
-    reports.flatMap((report) => report.tuned?.tasks.find(({ task }) => task === name)?.metrics.exact_match ?? [])
+/** One measure of all that is compared, over the runs; null when the tuned prompt has none of it. */
+function comparedBy(measure: Measure, reports: readonly TuneReport[]): NonNullable<Measured['rouge_l']> | null {
+  const valuesOf = (which: 'baseline' | 'text_prompt' | 'few_shot' | 'tuned'): number[] =>
+    reports.flatMap((report) => {
+      const evaluation: Evaluation | null = report[which]
+      const metrics: Metrics | undefined = evaluation?.metrics
+      return metrics?.[measure] ?? []
+    })
+  const meanOf = (values: readonly number[]): number | null => (values.length === 0 ? null : mean(values))
+  const tuned = valuesOf('tuned')
+  if (tuned.length === 0) return null
   return {
-    title: sample.title,
-    base_model: sample.job.base_model,
-    rows: sample.examples.length,
-    seeds: reports.length,
-    untuned: of('baseline'),
-    text_prompt: of('text_prompt'),
-    few_shot: of('few_shot'),
-    tuned: spreadOf(reports.flatMap((report) => exact(report.tuned) ?? [])),
-    tasks: Object.fromEntries(taskNames.map((name) => [name, spreadOf(ofTask(name))])),
-    steps: first.steps.length,
-    seconds: mean(reports.map((report) => report.seconds)),
-    machine: `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown CPU'}, ${first.device}`,
+    untuned: meanOf(valuesOf('baseline')),
+    text_prompt: meanOf(valuesOf('text_prompt')),
+    few_shot: meanOf(valuesOf('few_shot')),
+    tuned: spreadOf(tuned),
   }
 }
 
-async function main(): Promise<void> {
+/** The sample a sample starts from, as its file has it. */
+function sourceFile(sample: Sample | undefined): unknown {
+  const title = sample && sourceOf(sample)
+  const [name] = [...SAMPLES].find(([, one]) => title !== undefined && one.title === title) ?? []
+  return name === undefined ? null : (FILES.get(name) ?? null)
+}
+
+/** @param name of the sample that `sample` is, or is a variant of */
+function cardOf(name: string, sample: Sample, runs: readonly Run[]): Measured {
+  const reports = runs.map(({ report }) => report)
+  const [first] = runs
+  const exact = comparedBy('exact_match', reports)
+  if (!first || !exact) throw new Error(`${name}: nothing was measured`)
+  const { report, base_model } = first
+  if (base_model.file_sha256 !== modelHash(base_model.id, base_model.model_dtype))
+    throw new Error(`${name}: the run was on another ${base_model.id} than the one in public/models; build again, and clear the profile`)
+  const ofTask = (task: string): number[] =>
+    reports.flatMap(({ tuned }) => tuned?.tasks.find((one) => one.task === task)?.metrics.exact_match ?? [])
+  return {
+    title: sample.title,
+    base_model: base_model.id,
+    model_dtype: base_model.model_dtype,
+    model_sha256: base_model.file_sha256,
+    sample_sha256: sampleHash(FILES.get(name), sourceFile(SAMPLES.get(name))),
+    rows: sample.examples.length,
+    held_out: sample.validation.length,
+    seeds: runs.length,
+    ...exact,
+    rouge_l: comparedBy('rouge_l', reports),
+    tasks: Object.fromEntries((report.tuned?.tasks ?? []).map(({ task }) => [task, spreadOf(ofTask(task))])),
+    steps: report.steps.length,
+    seconds: mean(reports.map(({ seconds }) => seconds)),
+    cores: cpus().length,
+    device: report.device,
+    machine: `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown CPU'}, ${report.device}`,
+    measured: new Date().toISOString().slice(0, 10),
+  }
+}
+
+/** Whether a sample's card is of the model file and the rows there are. */
+function isFresh(name: string, cards: Cards): boolean {
+  const [card, sample] = [cards[name], SAMPLES.get(name)]
+  if (!card || !sample) return false
+  const { base_model, model_dtype, model_sha256, sample_sha256 } = card
+  return model_sha256 === modelHash(base_model, model_dtype) && sample_sha256 === sampleHash(FILES.get(name), sourceFile(sample))
+}
+
+function options(): { readonly seeds: number; readonly device: string; readonly names: readonly string[] } {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seeds: { type: 'string', default: '3' }, device: { type: 'string', default: 'auto' } },
+    options: {
+      seeds: { type: 'string', default: '3' },
+      device: { type: 'string', default: 'auto' },
+      missing: { type: 'boolean', default: false },
+    },
   })
   const unknown = positionals.filter((name) => !SAMPLES.has(name))
   if (unknown.length > 0) throw new Error(`no such sample: ${unknown.join(', ')}; there are ${NAMES.join(', ')}`)
-  const results: Results = readResults()
+  const seeds = Number(values.seeds)
+  if (!Number.isInteger(seeds) || seeds < 1) throw new Error(`--seeds ${values.seeds}: give a whole number from 1`)
+  const wanted = positionals.length > 0 ? positionals : NAMES
+  const cards = readCards()
+  return { seeds, device: values.device, names: values.missing ? wanted.filter((name) => !isFresh(name, cards)) : wanted }
+}
+
+async function main(): Promise<void> {
+  const { seeds, device, names } = options()
+  const cards = readCards()
   const headless = await Headless.open((line) => console.error(line))
-  const bench = new Bench(headless, values.device)
+  const bench = new Bench(headless, device)
   try {
-    for (const name of positionals.length > 0 ? positionals : NAMES) {
+    for (const name of names) {
       const sample = SAMPLES.get(name)
       if (!sample) continue
       const variants: [string, Sample][] = [[name, sample]]
-      if (sourceOf(sample) !== undefined) variants.push([name + FROM_RANDOM, fromRandom(sample)])
+      if (sourceOf(sample) !== undefined) variants.push([fromRandomName(name), fromRandom(sample)])
+      const made: [string, Measured][] = []
       for (const [key, variant] of variants) {
-        const reports = []
-        for (let k = 0; k < Number(values.seeds); k += 1) reports.push(await bench.run(variant, FIRST_SEED + k))
-        const result = resultOf(variant, reports)
-        results[key] = result
-        console.log(`${result.title}: tuned ${percent(result.tuned.mean)} in ${result.seconds.toFixed(0)} s`)
+        const runs = []
+        for (let k = 0; k < seeds; k += 1) runs.push(await bench.run(variant, FIRST_SEED + k))
+        const card = cardOf(name, variant, runs)
+        made.push([key, card])
+        console.log(`${card.title}: tuned ${percent(card.tuned.mean)} in ${card.seconds.toFixed(0)} s`)
       }
+      Object.assign(cards, Object.fromEntries(made))
+      writeCards(cards, NAMES)
     }
     await bench.end()
   } finally {
     await headless.close()
   }
-  const order = NAMES.flatMap((name) => [name, name + FROM_RANDOM])
-  console.log(`\n${writeResults(results, order)}`)
+  console.log(`\n${writeCards(cards, NAMES)}`)
 }
 
 await main()

@@ -20,6 +20,7 @@ export class ProgressLine {
   show(progress: Progress): void {
     switch (progress.type) {
       case 'model_progress':
+        if (progress.stage === 'wait') return this.draw(`waiting for another tab that downloads ${progress.file}`)
         return this.draw(
           `${progress.stage} ${progress.file} ${mebibytes(progress.loaded)}${progress.total === null ? '' : ` of ${mebibytes(progress.total)}`}`,
         )

@@ -72,7 +72,9 @@ def trace(module: torch.nn.Module, arguments: tuple, inputs: list[str], outputs:
 class SharedWeights:
     """The initializers of several exports of one model: each content once, named like the model's parameter."""
 
-    def __init__(self, model: T5):
+    def __init__(self, model: torch.nn.Module, table: str = "shared.weight"):
+        """table: the parameter that is embedding and head."""
+        self.table = table
         self.parameters = {}  # content -> parameter, and whether it is stored transposed
         for name, tensor in model.state_dict().items():
             self.parameters[self.key(tensor.t().numpy())] = name, tensor.ndim == 2
@@ -89,7 +91,7 @@ class SharedWeights:
         for tensor in graph.initializer:
             array = numpy_helper.to_array(tensor)
             name, transposed = self.parameters.get(self.key(array), (f"{graph.name}.{tensor.name}", False))
-            if transposed and name == "shared.weight":
+            if transposed and name == self.table:
                 graph.node.insert(0, helper.make_node("Transpose", [name], [tensor.name], "lm_head.Transpose", perm=[1, 0]))
                 continue
             if transposed:

@@ -1,132 +1,137 @@
-"""The pretraining mixture: plain text, and small tasks phrased many ways and shown as few-shot lists, so that a soft prompt
-can find the task later. Knows documents; knows nothing of tokenizers or models.
+"""The pretraining mixture: plain text, and small tasks phrased many ways and shown alone or as few-shot lists, so that a soft prompt can find the
+task later. Knows documents; knows nothing of tokenizers or models.
+
+Held out, in no form shown: the families that the sample tasks use (README.md lists them). Everything is drawn from `rng`, so `reseed` makes
+what follows depend on its argument alone.
 """
 import random
-import re
+from dataclasses import dataclass
 
 import sources
+import texts
+from families_letters import letter_families
+from families_records import record_families
+from families_sentences import sentence_families
+from families_words import word_families
+from family import Family, Maker
+from lexicon import LABEL_WORDS, Pick
+from phrases import Phrases
 
-UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-         "eighteen nineteen").split()
-TENS = ["", "", *"twenty thirty forty fifty sixty seventy eighty ninety".split()]
-GOOD = ("good great excellent wonderful superb delightful amazing brilliant lovely fantastic charming enjoyable perfect "
-        "beautiful fun moving clever touching impressive").split()
-BAD = ("bad awful terrible boring dull poor horrible dreadful weak stupid disappointing ugly tedious annoying lifeless "
-       "sloppy clumsy bland painful").split()
-THINGS = "movie film book meal song story show hotel service phone play game plot acting music restaurant ending cast script room".split()
+# between the input and the answer; the sample tasks' template is the first
+SEPARATORS = ["{} ->"] * 6 + ["{}:", "{} =", "{} =>", "Input: {}\nOutput:", "Text: {}\nAnswer:"]
+RENAMED = 0.25  # of the lists of a classification have labels of their own
+TEXT_WEIGHTS = {"dictionary": 26, "example": 22, "novel": 30, "speech": 12, "manual": 10}
+LONGEST_SENTENCE = 110  # characters, of a book's sentence in a task
+Segment = tuple[str, bool]  # text, and whether the model is to learn to write it
 
 
-def in_words(number: int) -> str:
-    if number < 20:
-        return UNITS[number]
-    return TENS[number // 10] + ("" if number % 10 == 0 else "-" + UNITS[number % 10])
+@dataclass
+class Shown:
+    """A few pairs of one family as a document shows them."""
+
+    name: str
+    instruction: str
+    separator: str
+    pairs: list[tuple[str, str]]
 
 
 class Mixture:
-    """Draws documents. Deterministic for a seed."""
+    """Draws documents. held_out: from the words that training never sees, to probe with."""
 
-    def __init__(self, seed: int = 1):
-        self.rng = rng = random.Random(seed)
-        self.net = net = sources.read_wordnet(rng)
-        self.irregular_past = sources.read_irregular_past()
-        self.words = [word for word in net.counts if word.isalpha() and 2 < len(word) < 11]
-        rng.shuffle(self.words)
-        long_words = [word for word in self.words if len(word) > 4]
-        nouns = sorted({word for word, _ in net.categories if word.isalpha() and net.counts.get(word, 0) > 0})
-        emoji = sources.read_emoji_names()
-        of = lambda pairs: lambda: rng.choice(pairs)
-        from_word = lambda words, change: lambda: (lambda word: change(word))(rng.choice(words))
-        # task -> (instructions, draw an (input, output) pair)
-        self.tasks = {
-            "category": (["What kind of thing is this?", "Category:", "Classify the word.", "Say the category of the word."], of(net.categories)),
-            "hypernym": (["Give a more general word.", "Is a kind of:", "More general:"], of(net.hypernyms)),
-            "synonym": (["Give a synonym.", "Synonym:", "Same meaning:"], of(net.synonyms)),
-            "antonym": (["Give the opposite.", "Opposite:", "Antonym:"], of(net.antonyms)),
-            "part of speech": (["Part of speech:", "What part of speech is it?"], of(net.parts_of_speech)),
-            "define": (["Define the word.", "Definition:", "What does it mean?"], lambda: rng.choice(net.glosses)[:2]),
-            "plural": (["Give the plural.", "Plural:", "Make it plural."], from_word(nouns, lambda w: (w, self.plural(w)))),
-            "past": (["Give the past tense.", "Past tense:", "Put the verb in the past."], from_word(net.verbs, lambda w: (w, self.past(w)))),
-            "upper": (["Write in capitals.", "Uppercase:", "Shout it."], from_word(self.words, lambda w: (w, w.upper()))),
-            "lower": (["Write in lower case.", "Lowercase:"], from_word(self.words, lambda w: (w.upper(), w))),
-            "title": (["Capitalise it.", "Title case:"], from_word(self.words, lambda w: (w, w.capitalize()))),
-            "spell out": (["Spell it letter by letter.", "Spell:"], from_word(self.words, lambda w: (w, " ".join(w)))),
-            "first letter": (["First letter:", "What letter does it start with?"], from_word(self.words, lambda w: (w, w[0]))),
-            "last letter": (["Last letter:", "What letter does it end with?"], from_word(self.words, lambda w: (w, w[-1]))),
-            "fix spelling": (["Fix the spelling.", "Correct:"], from_word(long_words, lambda w: (self.typo(w), w))),
-            "topic": (["What is it about?", "Topic:"], of(net.definition_topics)),
-            "emoji": (["Name the emoji.", "Emoji name:"], of(emoji)),
-            "number to words": (["Write the number in words.", "In words:"], from_word(range(100), lambda n: (str(n), in_words(n)))),
-            "words to number": (["Write the number in digits.", "In digits:"], from_word(range(100), lambda n: (in_words(n), str(n)))),
-            "add": (["Add the numbers.", "Sum:"], self.sum),
-            "sentiment": (["Is it positive or negative?", "Sentiment:", "How does the writer feel?"], self.opinion),
-            "copy": (["Repeat.", "Copy the text."], self.copy),
+    def __init__(self, held_out: bool = False):
+        self.rng = rng = random.Random(0)
+        pick = Pick(rng, held_out)
+        net = sources.read_wordnet()
+        prose = texts.read_prose()
+        short = lambda found: pick.allowed(sorted({s for s in texts.sentences_of(found) if len(s) <= LONGEST_SENTENCE}))
+        by_kind = {kind: short([paragraph for found in parts.values() for paragraph in found]) for kind, parts in prose.items()}
+        by_kind["dictionary"] = pick.allowed(sorted({gloss[0].upper() + gloss[1:] + "." for _, gloss, _ in net.glosses if 25 < len(gloss) < LONGEST_SENTENCE}))
+        authors = {author: short(found) for author, found in prose["novel"].items()}
+        words = sorted(word for word in net.counts if word.isalpha() and word.islower() and 2 < len(word) < 11)
+        phrases = Phrases(pick)
+        # Groups are equally likely; so are a group's families.
+        self.groups: list[list[Maker]] = [word_families(pick, net), letter_families(pick, words),
+                                          sentence_families(pick, phrases, by_kind, authors), record_families(pick, phrases)]
+        self.weights = [30, 24, 36, 10]
+        self.texts = {
+            "dictionary": [f"{word}: {gloss}" if index % 2 else f"{word} ({part}): {gloss}" for index, (word, gloss, part) in enumerate(net.glosses)],
+            "example": net.examples,
+            **{kind: texts.chunks([paragraph for found in parts.values() for paragraph in found]) for kind, parts in prose.items()},
         }
 
-    def texts(self) -> list[str]:
-        return sources.read_texts(self.net, self.rng)
+    def reseed(self, seed: str) -> None:
+        self.rng.seed(seed)
 
-    def task_document(self) -> str:
-        """One example with its instruction, a few-shot list without one, or a list under an instruction."""
-        instructions, draw = self.tasks[self.rng.choice(list(self.tasks))]
-        shape, instruction = self.rng.random(), self.rng.choice(instructions)
-        line = lambda: "{} -> {}".format(*draw())
-        if shape < 0.45:
-            return f"{instruction}\n{line()}"
-        examples = "\n".join(line() for _ in range(self.rng.randint(2, 6)))
-        return examples if shape < 0.8 else f"{instruction}\n{examples}"
+    def text(self) -> str:
+        [kind] = self.rng.choices(list(TEXT_WEIGHTS), list(TEXT_WEIGHTS.values()))
+        return self.rng.choice(self.texts[kind])
 
-    def task_pair(self) -> tuple[str, str]:
-        """For an encoder-decoder: a source (the instruction and an input, or a few-shot list ending in an open line) and its target."""
-        instructions, draw = self.tasks[self.rng.choice(list(self.tasks))]
-        shape, instruction = self.rng.random(), self.rng.choice(instructions)
-        source, target = draw()
+    def family(self) -> Family:
+        [group] = self.rng.choices(self.groups, self.weights)
+        return self.rng.choice(group)()
+
+    def instruction(self, family: Family) -> str:
+        """One of the family's, sometimes with another end or a small first letter."""
+        rng, text = self.rng, self.rng.choice(family.instructions)
+        if rng.random() < 0.25:
+            text = text.rstrip(".:") + rng.choice(["", ":", "."]) if text[-1] in ".:" else text
+        if rng.random() < 0.15:
+            text = text[0].lower() + text[1:]
+        return text
+
+    def show(self, family: Family, count: int, rename: bool) -> Shown:
+        rng = self.rng
+        pairs = list(dict(family.draw() for _ in range(count)).items())  # each input once
+        while len(pairs) < min(count, 2):
+            pairs.append(family.draw())
+        if rename and family.labels:
+            names = dict(zip(family.labels, rng.sample(LABEL_WORDS, len(family.labels)))) if len(family.labels) <= len(LABEL_WORDS) else {}
+            pairs = [(source, names.get(target, target)) for source, target in pairs]
+        return Shown(family.name, self.instruction(family), rng.choice(SEPARATORS), pairs)
+
+    def document(self, family: Family | None = None) -> list[Segment]:
+        """One example with its instruction, a list without one, or a list under one. The first answer of a bare list can't be known."""
+        rng = self.rng
+        family = family or self.family()
+        shape = rng.random()
+        if shape < 0.42:
+            shown = self.show(family, 1, False)
+            source, target = shown.pairs[0]
+            return [(self.asked(shown, source), False), (f" {target}", True)]
+        renamed = rng.random() < RENAMED
+        bare = renamed or shape < 0.75
+        shown = self.show(family, rng.randint(2, 8) if bare else rng.randint(2, 5), renamed)
+        segments: list[Segment] = [] if bare else [(f"{shown.instruction}\n", False)]
+        for index, (source, target) in enumerate(shown.pairs):
+            separator = "" if index == 0 else "\n"
+            segments += [(separator + shown.separator.replace("{}", source), False), (f" {target}", index > 0 or not bare)]
+        return segments
+
+    def asked(self, shown: Shown, source: str) -> str:
+        """Instruction and input in one of their orders, up to where the answer begins."""
+        order, line = self.rng.random(), shown.separator.replace("{}", source)
+        if order < 0.75:
+            return f"{shown.instruction}\n{line}"
+        if order < 0.88:
+            return f"{shown.instruction} {line}"
+        return f"{source}\n{shown.instruction.rstrip(':')} ->"
+
+    def pair(self, family: Family | None = None) -> tuple[str, str]:
+        """For an encoder-decoder: the instruction and an input, or a list that ends in an open line -> its target."""
+        rng = self.rng
+        family = family or self.family()
+        shape = rng.random()
         if shape < 0.6:
-            return f"{instruction}\n{source}", target
-        examples = "\n".join("{} -> {}".format(*draw()) for _ in range(self.rng.randint(2, 5)))
-        listed = f"{examples}\n{source} ->"
-        return (listed if shape < 0.8 else f"{instruction}\n{listed}"), target
-
-    def plural(self, noun: str) -> str:
-        if noun in self.net.irregular_plurals:
-            return self.net.irregular_plurals[noun]
-        if re.search(r"(s|x|z|ch|sh)$", noun):
-            return noun + "es"
-        return noun[:-1] + "ies" if re.search(r"[^aeiou]y$", noun) else noun + "s"
-
-    def past(self, verb: str) -> str:
-        if verb in self.irregular_past:
-            return self.irregular_past[verb]
-        if verb.endswith("e"):
-            return verb + "d"
-        return verb[:-1] + "ied" if re.search(r"[^aeiou]y$", verb) else verb + "ed"
-
-    def typo(self, word: str) -> str:
-        kind, at = self.rng.randrange(4), self.rng.randrange(1, len(word) - 1)
-        if kind == 0:
-            return word[:at] + word[at + 1:]  # a letter left out
-        if kind == 1:
-            return word[:at] + word[at] + word[at:]  # doubled
-        if kind == 2:
-            return word[:at] + word[at + 1] + word[at] + word[at + 2:]  # swapped
-        return word[:at] + self.rng.choice("aeioustrn") + word[at + 1:]  # replaced
-
-    def sum(self) -> tuple[str, str]:
-        a, b = self.rng.randrange(20), self.rng.randrange(20)
-        return f"{a} + {b}", str(a + b)
-
-    def copy(self) -> tuple[str, str]:
-        text = " ".join(self.rng.sample(self.words, self.rng.randint(1, 4)))
-        return text, text
-
-    def opinion(self) -> tuple[str, str]:
-        """A short opinion from templates; every adjective agrees with the label."""
-        good = self.rng.random() < 0.5
-        words = GOOD if good else BAD
-        a, b, thing, other = self.rng.choice(words), self.rng.choice(words), self.rng.choice(THINGS), self.rng.choice(THINGS)
-        text = self.rng.choice([
-            f"the {thing} was {a}", f"a {a} {thing}", f"what a {a} {thing} , and the {other} is {b}", f"i thought the {thing} was {a} and {b}",
-            f"this {thing} is really {a}", f"{a} {thing} with a {b} {other}", f"i {'loved' if good else 'hated'} the {thing}",
-            f"the {other} is {a} , i would {'' if good else 'not '}recommend this {thing}",
-            f"{'always' if good else 'never'} {a} , this {thing} {'works' if good else 'fails'}",
-        ])
-        return text, "positive" if good else "negative"
+            shown = self.show(family, 1, False)
+            source, target = shown.pairs[0]
+            order = rng.random()
+            if order < 0.4:
+                return f"{shown.instruction}\n{source}", target
+            return self.asked(shown, source), target
+        renamed = rng.random() < RENAMED
+        bare = renamed or shape < 0.85
+        shown = self.show(family, rng.randint(3, 7) if bare else rng.randint(2, 4), renamed)
+        lines = [f"{shown.separator.replace('{}', source)} {target}" for source, target in shown.pairs[:-1]]
+        source, target = shown.pairs[-1]
+        listed = "\n".join([*lines, shown.separator.replace("{}", source)])
+        return (listed if bare else f"{shown.instruction}\n{listed}"), target

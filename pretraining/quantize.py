@@ -6,8 +6,11 @@ as dtype q8, also inside subgraphs:
     MatMul(x, W)  ->  DynamicQuantizeLinear(x) -> MatMulInteger(x, W) -> Cast -> Mul(x_scale * W_scale)
     Gather(table) ->  Gather(int8 table) -> DequantizeLinear, one scale for the table
 
-Two differences: small tables (T5's relative position buckets) stay float32, and a tied head, MatMul(x, Transpose(table)), gets its own
-int8 copy with a scale per token, for the table's single scale costs it accuracy.
+Three differences: small tables (T5's relative position buckets) stay float32; a tied head, MatMul(x, Transpose(table)), gets its own int8 copy with a
+scale per token, for the table's single scale costs it accuracy; and where x is a product itself (a gated feed-forward layer's activation
+times its gate, whose few large values leave 8 bits too coarse for the others) it stays float32, with int8 weights that use the whole range:
+
+    MatMul(a * b, W)  ->  MatMul(a * b, DequantizeLinear(int8 W)), one scale for a column
 """
 import sys
 from collections.abc import Iterator
@@ -22,6 +25,19 @@ REDUCED_RANGE, FULL_RANGE = 64, 127  # MatMulInteger's sums of 8-bit products sa
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
     return (attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH)
+
+
+def gated(graph: GraphProto) -> set[str]:
+    """Products of two linear layers' results, one through an activation: outputs of Mul whose inputs are both computed and both wide."""
+    makers = {output: node for node in graph.node for output in node.output}
+    weights = {tensor.name for tensor in graph.initializer}
+    products = set()
+    for node in graph.node:
+        if node.op_type != "Mul" or any(name in weights or name not in makers for name in node.input):
+            continue
+        if any(makers[name].op_type == "MatMul" for name in node.input):  # the gate has no activation of its own
+            products.add(node.output[0])
+    return products
 
 
 class Quantizer:
@@ -58,18 +74,25 @@ class Quantizer:
         yield helper.make_node("Mul", [x8[1], scale], [f"{scales}:0"], scales)
         yield helper.make_node("Mul", [cast, f"{scales}:0"], [output], f"{label}_quant_output_scale_mul")
 
+    def weights_only(self, node: NodeProto, weight: np.ndarray) -> Iterator[NodeProto]:
+        name = node.input[1]
+        floats = f"{node.name}_weight"
+        yield helper.make_node("DequantizeLinear", [*self.store(name, weight, 1, FULL_RANGE)], [floats], f"{floats}_DequantizeLinear", axis=1)
+        yield helper.make_node("MatMul", [node.input[0], floats], list(node.output), node.name)
+
     def gather(self, node: NodeProto) -> Iterator[NodeProto]:
         table, output = node.input[0], node.output[0]
         values, scale, zero = self.store(table, numpy_helper.to_array(self.weights[table]), None, FULL_RANGE)
         yield helper.make_node("Gather", [values, node.input[1]], [f"{output}_quantized"], f"{node.name}_quant", axis=0)
         yield helper.make_node("DequantizeLinear", [f"{output}_quantized", scale, zero], [output], f"{output}_DequantizeLinear")
 
-    def replace(self, node: NodeProto, transposed: dict[str, str], rounded: set[str]) -> Iterator[NodeProto]:
+    def replace(self, node: NodeProto, transposed: dict[str, str], products: set[str], rounded: set[str]) -> Iterator[NodeProto]:
         if node.op_type == "MatMul" and node.input[1] in transposed:
             table = transposed[node.input[1]]
             return self.matmul(node, f"{table}_transposed", numpy_helper.to_array(self.weights[table]).T, rounded)
         if node.op_type == "MatMul" and node.input[1] in self.weights:
-            return self.matmul(node, node.input[1], numpy_helper.to_array(self.weights[node.input[1]]), rounded)
+            weight = numpy_helper.to_array(self.weights[node.input[1]])
+            return self.weights_only(node, weight) if node.input[0] in products else self.matmul(node, node.input[1], weight, rounded)
         if node.op_type == "Gather" and node.input[0] in self.weights:
             table = self.weights[node.input[0]]
             axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
@@ -79,12 +102,13 @@ class Quantizer:
 
     def rewrite(self, graph: GraphProto) -> None:
         transposed = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Transpose" and node.input[0] in self.weights}
+        products = gated(graph)
         rounded: set[str] = set()
         nodes = []
         for node in graph.node:
             for inner in subgraphs(node):
                 self.rewrite(inner)
-            nodes += self.replace(node, transposed, rounded)
+            nodes += self.replace(node, transposed, products, rounded)
         used = used_names(nodes) | {value.name for value in graph.output}
         nodes = [node for node in nodes if node.op_type != "Transpose" or node.output[0] in used]
         del graph.node[:]

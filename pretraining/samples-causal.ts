@@ -1,32 +1,12 @@
 /** The sample tasks for the embedded causal model, one prompt and one task each. Written by samples.ts. */
-import { after, pairs, pick, randomFrom, shuffled, words, type Pairs, type Sample } from './sample-tools'
-import { NOUNS, SENTIMENT, VERBS, WORDS } from './sample-words'
+import { DEFINITIONS } from './sample-texts/definitions'
+import { ING } from './sample-texts/forms'
+import { OPINIONS } from './sample-texts/opinions'
+import { MESSAGES } from './sample-texts/spam'
+import { weather } from './sample-texts/weather'
+import { after, byLabel, labelled, pairs, split, type Pairs, type Sample } from './sample-tools'
 
-/** As many positive as negative sentences, every sentence once. */
-export function sentiment(rows: number): Pairs {
-  const random = randomFrom(11)
-  const sentences = new Map<string, string>()
-  for (const label of ['positive', 'negative'] as const) {
-    const { adjectives, patterns } = SENTIMENT[label]
-    let made = 0
-    while (made < rows / 2) {
-      const [a, b] = shuffled(adjectives, random)
-      const [thing, other] = shuffled(SENTIMENT.things, random)
-      if (!a || !b || !thing || !other) throw new Error('sentiment: the word lists are too short')
-      const article = (word: string): string => (/^[aeiou]/.test(word) ? `an ${word}` : `a ${word}`)
-      const sentence = pick(patterns, random)
-        .replaceAll('{an a}', article(a))
-        .replaceAll('{a}', a)
-        .replaceAll('{b}', b)
-        .replaceAll('{thing}', thing)
-        .replaceAll('{other}', other)
-      if (sentences.has(sentence)) continue
-      sentences.set(sentence, label)
-      made++
-    }
-  }
-  return shuffled([...sentences], random)
-}
+const HELD_OUT = 0.25
 
 const ONES =
   'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
@@ -41,62 +21,54 @@ function inWords(n: number): string {
   return n % 10 === 0 ? ten : `${ten}-${ONES[n % 10] ?? ''}`
 }
 
-function sample(name: string, title: string, explanation: string, job: Sample['job'], rows: Pairs): Sample {
-  return { name, group: 'causal', title, explanation, job: { verbalizer: '{{input}} ->', ...job }, examples: after(' ', rows) }
-}
+type Head = Pick<Sample, 'name' | 'title' | 'explanation'>
+
+const sample = (head: Head, job: Sample['job'], rows: ReturnType<typeof split>): Sample => ({
+  ...head,
+  group: 'causal',
+  job: { verbalizer: '{{input}} ->', ...job },
+  ...rows,
+})
+
+const classes = (rows: Pairs, seed: number) => split(after(' ', rows), HELD_OUT, seed, byLabel)
+const texts = (rows: Pairs, seed: number) => split(after(' ', rows), HELD_OUT, seed)
 
 export const CAUSAL: readonly Sample[] = [
   sample(
-    'sentiment',
-    'Positive or negative?',
-    'Short sentences about films, meals and hotels, each labelled positive or negative. Untuned, the model often begins with a label and then rambles on; tuned, it answers with the right label and stops.',
-    { num_epochs: 10 },
-    sentiment(160),
+    {
+      name: 'opinions',
+      title: 'Recommend or avoid?',
+      explanation: 'x',
+    },
+    { num_epochs: 10, baseline_text_prompt: 'Would you recommend it? Answer recommend or avoid.' },
+    classes(labelled(OPINIONS), 11),
   ),
   sample(
-    'past-tense',
-    'Past tense',
-    'A verb goes in, its past tense comes out: "walk" becomes "walked", "go" becomes "went". Regular and irregular verbs mixed: expect many held-out verbs right, not all.',
-    { num_epochs: 20, baseline_text_prompt: 'Give the past tense.' },
-    shuffled(pairs(VERBS), randomFrom(12)),
+    { name: 'spam', title: 'Spam or fine?', explanation: 'x' },
+    { num_epochs: 10, baseline_text_prompt: 'Is the message spam or fine?' },
+    classes(labelled(MESSAGES), 12),
   ),
   sample(
-    'plural',
-    'Plural',
-    'A noun goes in, its plural comes out: "baby" becomes "babies", "mouse" becomes "mice". Expect many held-out nouns right, not all.',
-    { num_epochs: 20, baseline_text_prompt: 'Give the plural.' },
-    shuffled(pairs(NOUNS), randomFrom(13)),
+    { name: 'topics', title: 'Which room?', explanation: 'x' },
+    { num_epochs: 10, few_shot_examples: 8, baseline_text_prompt: 'Topic: zoo, garden, kitchen, people, heart or clock?' },
+    classes(labelled(DEFINITIONS), 13),
   ),
   sample(
-    'numbers',
-    'Numbers to words',
-    'Every number from 0 to 99 and how it is written: "42" becomes "forty-two". The held-out numbers show whether the rule was found.',
-    { num_epochs: 20, baseline_text_prompt: 'Write the number in words.' },
-    shuffled(
+    { name: 'ing-form', title: 'The -ing form', explanation: 'x' },
+    { num_epochs: 20, baseline_text_prompt: 'Give the -ing form.' },
+    texts(pairs(ING), 14),
+  ),
+  sample(
+    { name: 'weather', title: 'Weather report', explanation: 'x' },
+    { num_epochs: 10, baseline_text_prompt: 'Write a weather report.' },
+    texts(weather(120), 15),
+  ),
+  sample(
+    { name: 'numbers', title: 'Numbers to words', explanation: 'x' },
+    { num_epochs: 10, baseline_text_prompt: 'Write the number in words.' },
+    texts(
       Array.from({ length: 100 }, (_, n): [string, string] => [String(n), inWords(n)]),
-      randomFrom(14),
-    ),
-  ),
-  sample(
-    'upper-case',
-    'Upper case',
-    'A word goes in and comes out in capital letters. The model sees pieces of words, not letters, so this is harder than it looks.',
-    { num_epochs: 20, baseline_text_prompt: 'Write in capitals.' },
-    shuffled(
-      words(WORDS).map((word): [string, string] => [word, word.toUpperCase()]),
-      randomFrom(15),
-    ),
-  ),
-  sample(
-    'spelling',
-    'Spell it out',
-    'A word goes in, its letters come out one by one: "cat" becomes "c a t". The longest answers of the samples.',
-    { num_epochs: 20, baseline_text_prompt: 'Spell it letter by letter.' },
-    shuffled(
-      words(WORDS)
-        .filter((word) => word.length <= 6)
-        .map((word): [string, string] => [word, [...word].join(' ')]),
-      randomFrom(16),
+      16,
     ),
   ),
 ]

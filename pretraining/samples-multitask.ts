@@ -1,58 +1,72 @@
 /**
- * The sample tasks for multitask prompt tuning on the embedded causal model: three tasks that learn a prompt together, and a fourth, with few
- * examples, that starts from it. Written by samples.ts.
+ * The sample tasks for multitask prompt tuning: on the causal model three tasks that learn a prompt together, and a fourth, with few examples, that
+ * starts from it; on the encoder-decoder two tasks that share a prompt. Written by samples.ts.
  */
-import { after, pairs, randomFrom, shuffled, words, type Sample } from './sample-tools'
-import { NAMES, NOUNS, VERBS, WORDS } from './sample-words'
+import { DEGREES, DOERS, ING } from './sample-texts/forms'
+import { DAYS, SUMS } from './sample-texts/notes'
+import { after, bracketed, pairs, randomFrom, shuffled, split, triples, type Pairs, type Sample } from './sample-tools'
 
 /** The page names a finished prompt after its sample; the target finds its source by this name. */
-const SOURCE_TITLE = 'Word forms'
-const ROWS_PER_TASK = 70
+const SOURCE_TITLE = 'Word endings'
+const ROWS_PER_TASK = 64
+const HELD_OUT = 0.25
+const FEW = 24
 
 const verbalizer = '{{input}} ->'
 const tuning_type = 'MULTITASK_PROMPT_TUNING'
 
-/** A task's rows of the source: the first of its list, shuffled. */
-const some = <Item>(items: readonly Item[], seed: number): Item[] => shuffled(items, randomFrom(seed)).slice(0, ROWS_PER_TASK)
+/** A task's rows: the first of its list, shuffled. */
+const some = (rows: Pairs, seed: number): Pairs => shuffled(rows, randomFrom(seed)).slice(0, ROWS_PER_TASK)
 
-const capital = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1)
+/** Adjectives by half: no adjective whose superlative is asked for was among those whose comparative was learned. */
+const adjectives = shuffled(triples(DEGREES), randomFrom(41))
+const half = Math.floor(adjectives.length / 2)
+const comparatives: Pairs = adjectives.slice(0, half).map(([word, comparative]) => [word, comparative])
+const superlatives = after(
+  ' ',
+  adjectives.slice(half).map(([word, , superlative]) => [word, superlative]),
+)
 
 export const MULTITASK: readonly Sample[] = [
   {
-    name: 'word-forms',
+    name: 'word-endings',
     group: 'multitask',
     title: SOURCE_TITLE,
     explanation:
-      'Three tasks at once: plurals, past tenses and capital letters, each row saying which it is. They share one prompt, and each has a small factor of its own. Afterwards every task is measured by itself, and the prompt can be the start for a new task.',
-    job: { verbalizer, tuning_type, num_epochs: 10, tuning_config: { num_tasks: 3 } },
-    examples: shuffled(
+      'Three tasks at once, each row saying which it is: "run" becomes "running", "big" becomes "bigger", "teach" becomes "teacher". They share one prompt, and each has a small factor of its own. Afterwards every task is measured by itself, and the prompt can be the start for a new task.',
+    job: { verbalizer, tuning_type, num_epochs: 12, tuning_config: { num_tasks: 3 } },
+    ...split(
       [
-        ...after(' ', some(pairs(NOUNS), 22), 'plural'),
-        ...after(' ', some(pairs(VERBS), 21), 'past tense'),
-        ...after(
-          ' ',
-          some(words(WORDS), 23).map((word) => [word, word.toUpperCase()]),
-          'upper case',
-        ),
+        ...after(' ', some(pairs(ING), 42), '-ing form'),
+        ...after(' ', comparatives, 'comparative'),
+        ...after(' ', some(pairs(DOERS), 43), 'who does it'),
       ],
-      randomFrom(24),
+      HELD_OUT,
+      44,
     ),
   },
   {
-    name: 'names',
+    name: 'superlative',
     group: 'multitask',
-    title: 'Names with a capital',
-    explanation: `A name in small letters goes in, and comes out as it is written: "london" becomes "London". Only 36 examples are learned from, so where the prompt starts matters: this one starts from the prompt of "${SOURCE_TITLE}". Tune that sample first.`,
+    title: 'Superlative from few examples',
+    explanation: `"cold" becomes "coldest", "easy" becomes "easiest". Only ${FEW} examples are learned from, so where the prompt starts matters: this one starts from the prompt of "${SOURCE_TITLE}", which learned neighbouring endings on other words. Tune that sample first.`,
     job: {
       verbalizer,
       tuning_type,
-      num_epochs: 4,
-      validation: 0.4,
+      num_epochs: 12,
+      baseline_text_prompt: 'Give the superlative.',
       tuning_config: { prompt_tuning_init_method: 'AVERAGE_SOURCE', prompt_tuning_init_source_model: SOURCE_TITLE },
     },
-    examples: after(
-      ' ',
-      shuffled(words(NAMES), randomFrom(25)).map((name) => [name, capital(name)]),
-    ),
+    examples: superlatives.slice(0, FEW),
+    validation: superlatives.slice(FEW),
+  },
+  {
+    name: 'messages',
+    group: 'multitask',
+    title: 'Weekday and sum, encoder-decoder',
+    explanation:
+      'Two things to find in messages, with one prompt: the day of the week in some rows, the sum of money in others. Each row says which is wanted, and each task is measured by itself.',
+    job: { base_model: 'promptlathe/tiny-seq2seq', tuning_type, num_epochs: 10, tuning_config: { num_tasks: 2 } },
+    ...split([...after('', some(bracketed(DAYS), 45), 'weekday'), ...after('', some(bracketed(SUMS), 46), 'sum')], HELD_OUT, 47),
   },
 ]

@@ -5,7 +5,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { exampleFiles, sampleFiles } from './sample-files'
+import { exampleFiles } from './example-rows'
+import { sampleFiles } from './sample-files'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 

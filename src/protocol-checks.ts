@@ -274,7 +274,7 @@ const progress: { readonly [Type in Progress['type']]: Schema<Extract<Progress, 
     file: text,
     loaded: count,
     total: v.nullable(count),
-    stage: v.picklist(['download', 'read', 'prepare']),
+    stage: v.picklist(['wait', 'download', 'read', 'prepare']),
   }),
   tune_started: v.object({
     type: v.literal('tune_started'),

@@ -50,6 +50,7 @@ const metrics = {
 }
 const progress: readonly Progress[] = [
   { type: 'model_progress', file: 'f', loaded: 1, total: null, stage: 'download' },
+  { type: 'model_progress', file: 'f', loaded: 0, total: null, stage: 'wait' },
   {
     type: 'tune_started',
     run: 'r',

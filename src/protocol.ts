@@ -294,7 +294,8 @@ export type Progress =
       readonly file: string
       readonly loaded: number
       readonly total: number | null
-      readonly stage: 'download' | 'read' | 'prepare'
+      /** wait: for another tab that downloads the file. */
+      readonly stage: 'wait' | 'download' | 'read' | 'prepare'
     }
   | {
       readonly type: 'tune_started'

@@ -109,6 +109,10 @@ abstract class Made implements ByteSource {
 
   abstract read(offset: number, length: number): Uint8Array
 
+  readInto(offset: number, into: Uint8Array): void {
+    into.set(this.read(offset, into.byteLength))
+  }
+
   part(offset: number, length: number): Uint8Array {
     return this.read(offset, length)
   }

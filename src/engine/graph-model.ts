@@ -3,7 +3,7 @@
  * keeps the recently used ones loaded, and feeds them. It is the only place where graph meets engine; it knows nothing of prompts.
  */
 import { cutGraphs, ENCODER_STATES, roundsActivations, type CutModel } from '../graph/cut'
-import { readEmbeddingRows, type Embedding } from '../graph/embedding'
+import { eachEmbeddingRow, readEmbeddingRows, type Embedding } from '../graph/embedding'
 import { checkpointToFit } from '../graph/checkpoint'
 import type { Program } from '../graph/program'
 import type { HostPlan, Specialized } from '../graph/specialize'
@@ -207,15 +207,17 @@ function embeddingStd(embedding: Embedding): number {
     if (rows < SAMPLED_ROWS) return i
     return Math.floor((Math.floor(i / RUN_ROWS) * last) / (rows / RUN_ROWS - 1)) + (i % RUN_ROWS)
   })
-  const values = readEmbeddingRows(embedding, ids)
   let sum = 0
   let squares = 0
-  for (const value of values) {
-    sum += value
-    squares += value * value
-  }
-  const mean = sum / values.length
-  return Math.sqrt(Math.max(0, squares / values.length - mean * mean))
+  eachEmbeddingRow(embedding, ids, (_, row) => {
+    for (const value of row) {
+      sum += value
+      squares += value * value
+    }
+  })
+  const count = rows * embedding.hidden_size
+  const mean = sum / count
+  return Math.sqrt(Math.max(0, squares / count - mean * mean))
 }
 
 /** @throws EngineError for encoder states that are no rows of some width */

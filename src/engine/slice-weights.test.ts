@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import { evaluateProgram } from '../../test/support/evaluate-program'
 import { errorOf, opCases, type OpCase } from '../../test/support/op-cases'
-import { constant, float32, floats, halfPrecision, opCase } from '../../test/support/op-case'
+import { noiseFor, programWith, relativeError, withGradient } from '../../test/support/gradient-check'
+import { constant, float32, floats, halfPrecision, opCase, quantised } from '../../test/support/op-case'
+import { elementCount } from '../graph/ir'
 import { byteLength } from '../graph/tensor'
 import { validateProgram } from '../graph/validate'
 import { rowsWithin, sliceWeights } from './slice-weights'
@@ -21,11 +23,7 @@ function products(): OpCase[] {
     }),
   )
   const packed = opCases().filter(({ program }) => program.ops.some(({ op }) => op.startsWith('Packed')))
-  const quantized = opCases().filter(({ program }) =>
-    program.ops.some(
-      (op) => op.op === 'DynamicQuantizedMatMulGrad' || (op.op === 'DynamicQuantizedMatMul' && !op.attrs.simulate_rounding),
-    ),
-  )
+  const quantized = opCases().filter(({ program }) => program.ops.some(({ op }) => op.startsWith('DynamicQuantized')))
   return [...matMuls, ...packed, ...quantized]
 }
 
@@ -54,6 +52,31 @@ describe.each(products().map((one) => [one.name, one] as const))('%s', (_, one) 
 it('cuts floats, 16-bit floats, packed codes and bytes', () => {
   const cut = products().filter(({ program }) => sliceWeights(program, rowsWithin(MOST_BYTES)) !== program)
   expect(cut.length).toBeGreaterThanOrEqual(30)
+  const rounds = cut.filter(({ program: { ops } }) =>
+    ops.some((op) => op.op === 'DynamicQuantizedMatMul' && op.attrs.simulate_rounding),
+  )
+  expect(rounds.length).toBeGreaterThanOrEqual(1)
+})
+
+it.each([false, true])('a q8 layer and its gradient have the same pieces (rounding: %s)', (simulate_rounding) => {
+  const builder = programWith({ x: [3, 12] })
+  const [codes, scales] = [constant(quantised('uint8', [12, 40])), constant(floats([40], 0.01, 0.02))]
+  if (codes.kind !== 'constant' || scales.kind !== 'constant') throw new Error('constants are expected')
+  const weight = builder.sharedConstant(codes.tensor, 'codes', 'uint8')
+  const zero = builder.sharedConstant({ dtype: 'uint8', dims: [40], bytes: new Uint8Array(40).fill(128) }, 'zero', 'uint8')
+  const inputs = ['x', weight, builder.constant(scales.tensor), zero]
+  const y = builder.emit({ op: 'DynamicQuantizedMatMul', name: 'layer', inputs, attrs: { simulate_rounding } })
+  const program = withGradient(builder.finish([y]), y, 'x')
+  const sliced = sliceWeights(program, rowsWithin(MOST_BYTES))
+  validateProgram(sliced)
+  const held = [...sliced.constants.values()].filter(({ dtype, dims }) => dtype === 'uint8' && elementCount(dims) > 40)
+  expect(held.length).toBeGreaterThanOrEqual(5)
+  expect(held.reduce((total, tensor) => total + byteLength(tensor), 0)).toBe(12 * 40)
+  const feeds = noiseFor(program, 3)
+  const [whole, inPieces] = [evaluateProgram(program, feeds), evaluateProgram(sliced, feeds)]
+  // Columns are outputs of their own; rows are parts of a sum.
+  expect(relativeError(inPieces.get(y), whole.get(y))).toBeLessThanOrEqual(simulate_rounding ? 0 : 1e-12)
+  expect(relativeError(inPieces.get('dx'), whole.get('dx'))).toBeLessThan(1e-12)
 })
 
 it('an engine whose tensors are small runs products whose weights are not', async () => {

@@ -9,6 +9,7 @@ import { intAttribute, opKey } from './host/attributes'
 import { inlineMerged } from './inline'
 import { inlineFunctions } from './inline-functions'
 import { elementCount, GraphError, type Graph, type Node, type OnnxModel, type Tensor } from './ir'
+import { checkOpsets } from './opsets'
 import { inputRefusal } from './specialize/inputs'
 import { consumedNames, pruneTo } from './specialize/prune'
 import { toIntegers } from './tensor'
@@ -183,6 +184,7 @@ function cutGraph(
   embedding: Embedding,
   output: string,
 ): Pick<CutGraph, 'graph' | 'opsets' | 'embedding' | 'inputs_embeds'> {
+  checkOpsets(model.opsets)
   const graph = pruneTo(model.graph, output, embedding.output)
   for (const input of graph.inputs) {
     const refusal = input.name === ENCODER_STATES ? undefined : inputRefusal(input)

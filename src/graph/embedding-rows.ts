@@ -4,6 +4,7 @@
  */
 import type { Embedding } from './embedding'
 import { elementCount, GraphError, type Tensor } from './ir'
+import { ReadBuffer } from './source'
 import { byteLength, someBytes, toFloat32 } from './tensor'
 
 /** Floats of a table's rows that are kept. */
@@ -51,7 +52,7 @@ export function readEmbeddingRows(embedding: Embedding, ids: ArrayLike<number>):
     cache.set(id, row)
     give(id, row)
   }
-  readRows(embedding, missing, (id, row) => {
+  eachEmbeddingRow(embedding, missing, (id, row) => {
     give(id, row)
     cache?.set(id, row)
   })
@@ -74,7 +75,15 @@ function trim(cache: Map<number, Float32Array>, rows: number): void {
   }
 }
 
-function readRows(embedding: Embedding, ids: readonly number[], give: (id: number, row: Float32Array) => void): void {
+/**
+ * Calls `give` with the rows of ids of the table, lowest id first (of a transposed table in the order of `ids`), keeping none. Each row is an
+ * array of its own.
+ */
+export function eachEmbeddingRow(
+  embedding: Embedding,
+  ids: readonly number[],
+  give: (id: number, row: Float32Array) => void,
+): void {
   if (ids.length === 0) return
   const dequantise = dequantiser(embedding, ids)
   const each = (id: number, stored: Float32Array): void => give(id, dequantise(id, stored))
@@ -90,21 +99,27 @@ function forRows(table: Tensor, rows: number, ids: readonly number[], each: (id:
   }
   const width = elementCount(table.dims) / rows
   const sorted = [...ids].sort((a, b) => a - b)
-  for (let from = 0; from < sorted.length;) {
-    const first = sorted[from] ?? 0
-    let to = from + 1
-    for (; to < sorted.length; to++) {
-      const [before, next] = [sorted[to - 1] ?? 0, sorted[to] ?? 0]
-      if ((next - before - 1) * rowBytes > GAP_BYTES || (next - first + 1) * rowBytes > RUN_BYTES) break
+  const buffer = table.stored ? new ReadBuffer(Math.max(RUN_BYTES, rowBytes)) : null
+  try {
+    for (let from = 0; from < sorted.length;) {
+      const first = sorted[from] ?? 0
+      let to = from + 1
+      for (; to < sorted.length; to++) {
+        const [before, next] = [sorted[to - 1] ?? 0, sorted[to] ?? 0]
+        if ((next - before - 1) * rowBytes > GAP_BYTES || (next - first + 1) * rowBytes > RUN_BYTES) break
+      }
+      const last = sorted[to - 1] ?? first
+      const run = someBytes(table, first * rowBytes, (last - first + 1) * rowBytes, buffer)
+      for (; from < to; from++) {
+        const id = sorted[from] ?? 0
+        const bytes = run.subarray((id - first) * rowBytes, (id - first + 1) * rowBytes)
+        const row = toFloat32({ dtype: table.dtype, dims: [1, width], bytes })
+        // Not a view, which the next read would overwrite and whoever gets the row may write to.
+        each(id, table.dtype === 'float32' ? new Float32Array(row) : row)
+      }
     }
-    const last = sorted[to - 1] ?? first
-    const run = someBytes(table, first * rowBytes, (last - first + 1) * rowBytes)
-    for (; from < to; from++) {
-      const id = sorted[from] ?? 0
-      const bytes = run.subarray((id - first) * rowBytes, (id - first + 1) * rowBytes)
-      // A copy: a view would keep all of the run, and whoever gets the row may write to it.
-      each(id, Float32Array.from(toFloat32({ dtype: table.dtype, dims: [1, width], bytes })))
-    }
+  } finally {
+    buffer?.free()
   }
 }
 

@@ -7,7 +7,7 @@
 import { elementCount, type DType, type Graph, type Node, type Tensor } from './ir'
 import { toIntegers, viewAs } from './tensor'
 
-export { readEmbeddingRows } from './embedding-rows'
+export { eachEmbeddingRow, readEmbeddingRows } from './embedding-rows'
 
 /** One lookup of token ids in the embedding table. */
 export interface Embedding {
@@ -46,6 +46,8 @@ const PASSES_IDS = new Set(['Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze',
 class Scope {
   readonly ids = new Set<string>()
   readonly producers = new Map<string, Node>()
+  /** The nodes of this graph that use a value, each once: made when first asked for, since few graphs need it. */
+  private consumers: ReadonlyMap<string, readonly Node[]> | null = null
 
   constructor(
     readonly graph: Graph,
@@ -65,6 +67,23 @@ class Scope {
   producer(name: string): Node | undefined {
     return this.producers.get(name) ?? this.outer?.producer(name)
   }
+
+  users(name: string): readonly Node[] {
+    this.consumers ??= consumersOf(this.graph)
+    return this.consumers.get(name) ?? []
+  }
+}
+
+function consumersOf({ nodes }: Graph): ReadonlyMap<string, readonly Node[]> {
+  const consumers = new Map<string, Node[]>()
+  for (const node of nodes) {
+    for (const input of new Set(node.inputs)) {
+      const known = consumers.get(input)
+      if (known) known.push(node)
+      else consumers.set(input, [node])
+    }
+  }
+  return consumers
 }
 
 /**
@@ -165,7 +184,7 @@ function plainLookup(scope: Scope, gather: Node): Embedding | null {
   if (/float/.test(table.dtype)) return { ...common, ...plain, last: gather, output, dtype: table.dtype }
   if (transposed) return null
 
-  const users = scope.graph.nodes.filter((node) => node.inputs.includes(output))
+  const users = scope.users(output)
   const [dequantize] = users
   const cut = dequantize?.outputs[0]
   if (users.length !== 1 || !dequantize || cut === undefined || !isOp(dequantize, '', 'DequantizeLinear')) return null

@@ -45,14 +45,9 @@ export function readModel(file: Uint8Array | ByteSource, options: ReadOptions = 
         if (graph) throw reader.error('a second graph')
         graph = readGraph(reader.message('graph'), external)
         break
-      case 8: {
-        const [domain, version] = readOpset(reader.message('opset_import', opsets.size))
-        const known = opsets.get(domain)
-        if (known !== undefined && known !== version)
-          throw reader.error(`operator set "${domain}" at both ${known} and ${version}`)
-        opsets.set(domain, version)
+      case 8:
+        readOpset(reader, opsets)
         break
-      }
       case 25:
         functions.push(readFunction(reader.message('function', functions.length), external))
         break
@@ -95,11 +90,9 @@ function readFunction(reader: WireReader, external: ExternalData): LocalFunction
       case 7:
         nodes.push(readNode(reader.message('node', nodes.length), external))
         break
-      case 9: {
-        const [of, version] = readOpset(reader.message('opset_import', opsets.size))
-        opsets.set(of, version)
+      case 9:
+        readOpset(reader, opsets)
         break
-      }
       case 10:
         domain = plainDomain(reader.string())
         break
@@ -119,15 +112,19 @@ function readFunction(reader: WireReader, external: ExternalData): LocalFunction
   return { domain, name, overload, inputs, outputs, nodes, defaults, opsets }
 }
 
-function readOpset(reader: WireReader): [domain: string, version: number] {
+/** Adds the opset_import the reader stands before. What a version means, and whether there is such a one, is not looked at. */
+function readOpset(reader: WireReader, opsets: Map<string, number>): void {
+  const entry = reader.message('opset_import', opsets.size)
   let domain = ''
   let version = 0
-  while (reader.next()) {
-    if (reader.field === 1) domain = reader.string()
-    else if (reader.field === 2) version = reader.int64()
-    else reader.skip()
+  while (entry.next()) {
+    if (entry.field === 1) domain = plainDomain(entry.string())
+    else if (entry.field === 2) version = entry.int64()
+    else entry.skip()
   }
-  return [plainDomain(domain), version]
+  const known = opsets.get(domain)
+  if (known !== undefined && known !== version) throw reader.error(`operator set "${domain}" at both ${known} and ${version}`)
+  opsets.set(domain, version)
 }
 
 function plainDomain(domain: string): string {

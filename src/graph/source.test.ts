@@ -17,6 +17,7 @@ import {
   DeferredBytes,
   joinedSource,
   piecesOf,
+  ReadBuffer,
   readChunk,
   wholeOf,
   type ByteSource,
@@ -61,6 +62,9 @@ describe('chunks as one source', () => {
           const from = all.length === 0 ? 0 : a % (all.length + 1)
           const length = b % (all.length - from + 1)
           expect(source.read(from, length)).toEqual(all.slice(from, from + length))
+          const into = new Uint8Array(length + 2).fill(9)
+          source.readInto(from, into.subarray(1, 1 + length))
+          expect(into).toEqual(Uint8Array.of(9, ...all.slice(from, from + length), 9))
           expect(new Uint8Array(await blobOf([{ source, offset: from, length }]).arrayBuffer())).toEqual(
             all.slice(from, from + length),
           )
@@ -75,6 +79,32 @@ describe('chunks as one source', () => {
     const pieces = [...piecesOf({ source: new CountingSource(bytes), offset: 3, length: bytes.length - 5 })]
     expect(pieces.length).toBe(3)
     expect(Buffer.compare(concatBytes(pieces), bytes.subarray(3, -2))).toBe(0)
+  })
+})
+
+describe('bytes that onnxruntime asks for', () => {
+  const bytes = Uint8Array.from({ length: 5000 }, (_, i) => i * 7)
+  const source = new CountingSource(bytes)
+
+  test('of several weights are read to one memory, which is given back', () => {
+    const shared = new ReadBuffer(3000)
+    const [first, second] = [1000, 3000].map((length, i) => new DeferredBytes({ source, offset: 100 * i, length }, shared))
+    const one = first?.subarray(10, 20)
+    expect([...(one ?? [])]).toEqual([...bytes.slice(10, 20)])
+    const two = second?.subarray()
+    expect(two).toEqual(bytes.slice(100, 3100))
+    expect(two?.buffer).toBe(one?.buffer)
+    shared.free()
+    expect([one?.byteLength, two?.buffer.byteLength]).toEqual([0, 0])
+    // Good for another session.
+    expect(second?.subarray()).toEqual(bytes.slice(100, 3100))
+    expect(() => shared.read({ source, offset: 0, length: 3001 })).toThrow(RangeError)
+  })
+
+  test('are memory of their own without it', () => {
+    const deferred = new DeferredBytes({ source, offset: 1, length: 4 })
+    expect([deferred.byteLength, deferred.subarray().buffer === deferred.subarray().buffer]).toEqual([4, false])
+    expect(deferred.subarray(1, 3)).toEqual(bytes.slice(2, 4))
   })
 })
 
@@ -167,12 +197,15 @@ describe('a model file read by slices', () => {
 /** Byte i is i % 251. */
 function pattern(size: number): ByteSource {
   const read = (offset: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (offset + i) % 251)
-  return { size, in_memory: false, read, part: read }
+  return slowSource(size, read)
+}
+
+function slowSource(size: number, read: (offset: number, length: number) => Uint8Array): ByteSource {
+  return { size, in_memory: false, read, readInto: (offset, into) => into.set(read(offset, into.byteLength)), part: read }
 }
 
 function shifted(source: ByteSource, by: number): ByteSource {
-  const read = (offset: number, length: number): Uint8Array => source.read(offset + by, length)
-  return { size: source.size - by, in_memory: false, read, part: read }
+  return slowSource(source.size - by, (offset, length) => source.read(offset + by, length))
 }
 
 describe('embedding rows', () => {
@@ -239,12 +272,10 @@ describe('weights left outside', () => {
       const logging = (path: string): Uint8Array => {
         const slice = external.get(path)
         if (!slice) throw new Error(path)
-        const logged: ByteSource = {
-          size: slice.length,
-          in_memory: false,
-          read: (offset, length) => (reads.push(length), source.read(slice.offset + offset, length)),
-          part: (offset, length) => source.part(slice.offset + offset, length),
-        }
+        const logged = slowSource(slice.length, (offset, length) => {
+          reads.push(length)
+          return source.read(slice.offset + offset, length)
+        })
         return new DeferredBytes(wholeOf(logged))
       }
       const session = await ort.InferenceSession.create(onnx, {

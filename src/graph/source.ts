@@ -10,6 +10,8 @@ export interface ByteSource {
   readonly in_memory: boolean
   /** @throws RangeError beyond the end; what the source throws when it can't be read any more */
   read(offset: number, length: number): Uint8Array
+  /** Copies the bytes from `offset` on over all of `into`. @throws as `read` does */
+  readInto(offset: number, into: Uint8Array): void
   /** The same bytes as a part of a Blob, unread where they don't lie in memory and the source has them as a Blob. */
   part(offset: number, length: number): Uint8Array | Blob
 }
@@ -43,6 +45,10 @@ class MemorySource implements ByteSource {
     return this.bytes.subarray(offset, offset + length)
   }
 
+  readInto(offset: number, into: Uint8Array): void {
+    into.set(this.read(offset, into.byteLength))
+  }
+
   part(offset: number, length: number): Uint8Array {
     return this.read(offset, length)
   }
@@ -62,12 +68,19 @@ export const totalLength = (chunks: readonly Chunk[]): number => chunks.reduce((
 /** One array of all chunks, in order: everything in memory at once. */
 export function concatBytes(chunks: readonly Chunk[]): Uint8Array {
   const out = new Uint8Array(totalLength(chunks))
+  copyChunks(chunks, out)
+  return out
+}
+
+/** @param into has room for all of the chunks */
+function copyChunks(chunks: readonly Chunk[], into: Uint8Array): void {
   let offset = 0
   for (const chunk of chunks) {
-    out.set(readChunk(chunk), offset)
-    offset += chunkLength(chunk)
+    const length = chunkLength(chunk)
+    if (chunk instanceof Uint8Array) into.set(chunk, offset)
+    else chunk.source.readInto(chunk.offset, into.subarray(offset, offset + length))
+    offset += length
   }
-  return out
 }
 
 /** All chunks, in order, as a Blob; slices of what already is a Blob are not read. */
@@ -108,6 +121,10 @@ class JoinedSource implements ByteSource {
 
   read(offset: number, length: number): Uint8Array {
     return concatBytes(this.within(offset, length))
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
+    copyChunks(this.within(offset, into.byteLength), into)
   }
 
   part(offset: number, length: number): Blob {
@@ -151,17 +168,48 @@ function sliceOf(chunk: Chunk, from: number, length: number): Chunk {
 export const joinedSource = (chunks: readonly Chunk[]): ByteSource => new JoinedSource(chunks)
 
 /**
+ * Memory that reads share, each overwriting the one before, instead of leaving an array each for the collector: those stay for long, and where
+ * weights are read they are as large as the model. As many bytes as the largest read; none once it is freed.
+ */
+export class ReadBuffer {
+  // Resizable, since only such memory is given back at once.
+  private readonly buffer: ArrayBuffer
+
+  /** @param most_bytes of one read */
+  constructor(most_bytes: number) {
+    this.buffer = new ArrayBuffer(0, { maxByteLength: most_bytes })
+  }
+
+  /** The slice's bytes, good until the next call. @throws RangeError for more than `most_bytes`, and as the source does */
+  read({ source, offset, length }: ByteSlice): Uint8Array<ArrayBuffer> {
+    if (length > this.buffer.byteLength) this.buffer.resize(length)
+    const bytes = new Uint8Array(this.buffer, 0, length)
+    source.readInto(offset, bytes)
+    return bytes
+  }
+
+  free(): void {
+    this.buffer.resize(0)
+  }
+}
+
+/**
  * A Uint8Array for onnxruntime's external data, which reads when it is asked for: onnxruntime-web's glue checks `byteLength` and takes
- * `subarray(offset, end)` of what it was given, once for each tensor while a session is made (ort-wasm-*.mjs, MountedFiles).
+ * `subarray(offset, end)` of what it was given, once for each tensor while a session is made, and copies that at once (ort-wasm-*.mjs, MountedFiles).
  */
 export class DeferredBytes extends Uint8Array {
-  constructor(private readonly deferred: ByteSlice) {
+  /** @param shared where the bytes are read to, for as long as the glue takes to copy them; without it, to new memory */
+  constructor(
+    private readonly deferred: ByteSlice,
+    private readonly shared: ReadBuffer | null = null,
+  ) {
     super(0)
     Object.defineProperty(this, 'byteLength', { value: deferred.length })
   }
 
   override subarray(begin = 0, end = this.deferred.length): Uint8Array<ArrayBuffer> {
     const { source, offset } = this.deferred
-    return source.read(offset + begin, end - begin) as Uint8Array<ArrayBuffer>
+    const asked = { source, offset: offset + begin, length: end - begin }
+    return this.shared ? this.shared.read(asked) : (readChunk(asked) as Uint8Array<ArrayBuffer>)
   }
 }

@@ -5,7 +5,7 @@
  * knows the node they belong to. Bytes are little-endian, as in onnx.proto and on every platform JavaScript runs on.
  */
 import { BYTES_PER_ELEMENT, elementCount, GraphError, type DType, type Tensor } from './ir'
-import { readChunk, type ByteSlice, type Chunk } from './source'
+import { readChunk, type ByteSlice, type Chunk, type ReadBuffer } from './source'
 
 type Numeric = Exclude<DType, 'string'>
 
@@ -83,10 +83,11 @@ export function partOf(tensor: Tensor, dims: readonly number[], begin: number, l
   return tensorOver(dtype, dims, { source: stored.source, offset: stored.offset + begin, length }, 0)
 }
 
-/** Bytes `begin` to `begin + length` of a tensor; only they are read. A view of a tensor in memory. */
-export function someBytes(tensor: Tensor, begin: number, length: number): Uint8Array {
+/** Bytes `begin` to `begin + length` of a tensor; only they are read, to `buffer` if there is one. A view of a tensor in memory. */
+export function someBytes(tensor: Tensor, begin: number, length: number, buffer: ReadBuffer | null = null): Uint8Array {
   if (!tensor.stored) return tensor.bytes.subarray(begin, begin + length)
-  return tensor.stored.source.read(tensor.stored.offset + begin, length)
+  const slice = { source: tensor.stored.source, offset: tensor.stored.offset + begin, length }
+  return buffer ? buffer.read(slice) : readChunk(slice)
 }
 
 function describe(tensor: Tensor): string {
@@ -190,15 +191,21 @@ export function toFloat32(tensor: Tensor): Float32Array {
  * The elements as numbers; 64-bit ones beyond 2^53 become +-Number.MAX_SAFE_INTEGER (INT64_MAX means "to the end").
  * @throws GraphError for floats and strings, or when the byte length does not fit dtype and dims
  */
-export function toIntegers(tensor: Tensor): number[] {
+export function toIntegerArray(tensor: Tensor): Float64Array {
   if (/float|string/.test(tensor.dtype)) throw new GraphError(`${describe(tensor)}: integers are expected here`)
   const view = typedView(tensor)
   const limit = Number.MAX_SAFE_INTEGER
-  const out = new Array<number>(view.length)
-  for (let i = 0; i < out.length; i++) out[i] = Math.max(-limit, Math.min(limit, Number(view[i])))
-  if (tensor.dtype === 'bool') for (let i = 0; i < out.length; i++) out[i] = out[i] === 0 ? 0 : 1
+  const bool = tensor.dtype === 'bool'
+  const out = new Float64Array(view.length)
+  for (let i = 0; i < out.length; i++) {
+    const value = Math.max(-limit, Math.min(limit, Number(view[i])))
+    out[i] = bool ? Number(value !== 0) : value
+  }
   return out
 }
+
+/** The same as a list, for shapes and axes. */
+export const toIntegers = (tensor: Tensor): number[] => Array.from(toIntegerArray(tensor))
 
 /** A float32 tensor over `data`, without a copy. @throws GraphError when dims and data differ in size */
 export function fromFloat32(dims: readonly number[], data: Float32Array): Tensor {

@@ -26,9 +26,12 @@ class Window {
   private bytes: Uint8Array = new Uint8Array(0)
   private view = new DataView(this.bytes.buffer)
   private start = 0
+  /** The same memory for every piece: there is one for each large weight that is passed over. */
+  private readonly piece: Uint8Array
 
   constructor(readonly source: ByteSource) {
-    if (source.in_memory) this.move(0, source.size)
+    this.piece = new Uint8Array(source.in_memory ? 0 : WINDOW_BYTES)
+    if (source.in_memory) this.show(source.read(0, source.size), 0)
   }
 
   byte(at: number): number {
@@ -54,8 +57,14 @@ class Window {
 
   private move(start: number, length: number): void {
     this.bytes = new Uint8Array(0)
-    this.bytes = this.source.read(start, length)
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    const bytes = this.piece.subarray(0, length)
+    this.source.readInto(start, bytes)
+    this.show(bytes, start)
+  }
+
+  private show(bytes: Uint8Array, start: number): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.start = start
   }
 }

@@ -11,6 +11,9 @@ declare const FileReaderSync: (new () => { readAsArrayBuffer(blob: Blob): ArrayB
 /** Smaller Blobs are not worth leaving where they are. */
 const MEMORY_BYTES = 2 ** 20
 
+/** FileReaderSync has no memory but new one for what it reads: this much at a time, where it goes elsewhere. */
+const PIECE_BYTES = 4 * 2 ** 20
+
 /** Whether Blobs can be read by slices here. */
 export const readsBlobs = (): boolean => typeof FileReaderSync !== 'undefined'
 
@@ -33,6 +36,13 @@ class BlobSource implements ByteSource {
       return new Uint8Array(this.reader.readAsArrayBuffer(this.blob.slice(offset, offset + length)))
     } catch (cause) {
       throw unreadable(this.what, cause)
+    }
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
+    checkRange(this, offset, into.byteLength)
+    for (let at = 0; at < into.byteLength; at += PIECE_BYTES) {
+      into.set(this.read(offset + at, Math.min(PIECE_BYTES, into.byteLength - at)), at)
     }
   }
 

@@ -62,14 +62,24 @@ export class ModelCache {
     return file && respond(file.stream(), file.manifest.size)
   }
 
-  /** Keeps a downloaded file. What is not a model file of the hub is left alone. @throws ModelError, what the stream throws */
+  /**
+   * Keeps a downloaded file. What is not a model file of the hub is left alone, and so is what another tab is storing or has stored
+   * meanwhile: writing it again would take away what is being read there.
+   * @throws ModelError, what the stream throws
+   */
   async put(key: string, response: Response, progress?: CacheProgress): Promise<void> {
     const ref = this.parse(key)
     if (!ref || !response.body) return
     const total = Number(response.headers.get('content-length') ?? 0)
-    await this.store(ref, response, {
-      onProgress: progress && ((loaded) => progress({ loaded, total, progress: total > 0 ? (loaded / total) * 100 : 0 })),
+    const onProgress =
+      progress && ((loaded: number) => progress({ loaded, total, progress: total > 0 ? (loaded / total) * 100 : 0 }))
+    const path = storedPath(ref)
+    const kept = await this.files.locks.ifFree(path, async () => {
+      if (await this.files.open(path)) return false
+      await this.store(ref, response, { onProgress })
+      return true
     })
+    if (!kept?.result) await response.body.cancel()
   }
 
   async delete(key: string): Promise<boolean> {
@@ -137,11 +147,20 @@ export class ModelCache {
       .sort((a, b) => a.id.localeCompare(b.id))
   }
 
-  /** Removes all files of a model, of every revision, finished or not. */
-  async removeModel(id: string): Promise<void> {
+  /**
+   * Removes all files of a model, of every revision, finished or not.
+   * @returns the paths of those that are left, as they are being written: a download, of another tab perhaps
+   */
+  async removeModel(id: string): Promise<readonly string[]> {
     this.virtual.delete(id)
+    const left: string[] = []
     const paths = [...(await this.files.list()).keys(), ...(await this.files.partials.list()).keys()]
-    for (const path of new Set(paths)) if (path.startsWith(`${id}@`)) await this.files.delete(path)
+    for (const path of new Set(paths)) {
+      if (!path.startsWith(`${id}@`)) continue
+      const removed = await this.files.locks.ifFree(path, () => this.files.delete(path))
+      if (!removed) left.push(path.slice(path.indexOf('/', id.length) + 1))
+    }
+    return left
   }
 
   private virtualByKey(key: string): Blob | undefined {

@@ -1,10 +1,12 @@
 /** Downloads from a server that cuts, changes, lies, and refuses. */
 import { env } from '@huggingface/transformers'
 import fc from 'fast-check'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { LockManagers } from '../../test/support/lock-manager'
 import { MemoryStore } from '../library/store'
 import { ModelCache, storedPath } from './cache'
 import { FetchGate } from './fetch'
+import type { Locks } from './file-locks'
 import { HubFiles, type HubFile } from './hub-files'
 import { ModelError } from './model-error'
 import { sha256 } from './sha256'
@@ -21,6 +23,8 @@ interface Answer {
   readonly body?: Uint8Array<ArrayBuffer>
   /** Bytes after which the connection breaks. */
   readonly cut?: number | undefined
+  /** Bytes after which it stands still for a while. */
+  readonly hold?: { readonly at: number; readonly until: Promise<void> } | undefined
 }
 
 /** A hub with one file. Its answers can be meddled with. */
@@ -51,8 +55,8 @@ class Hub {
     const range = new Headers(init?.headers).get('range')
     this.requests.push(range ?? 'all')
     const plain = this.answer(range)
-    const { status, headers, body, cut } = this.meddle(plain, this.ranges.length)
-    return Promise.resolve(new Response(body ? broken(body, cut) : null, { status, headers: headers ?? {} }))
+    const { status, headers, body, cut, hold } = this.meddle(plain, this.ranges.length)
+    return Promise.resolve(new Response(body ? broken(body, cut, hold) : null, { status, headers: headers ?? {} }))
   }
 
   private answer(range: string | null): Answer {
@@ -76,11 +80,12 @@ class Hub {
 }
 
 /** Bytes in pieces of 30; the connection breaks after `cut`. */
-function broken(bytes: Uint8Array<ArrayBuffer>, cut = Infinity): ReadableStream<Uint8Array<ArrayBuffer>> {
+function broken(bytes: Uint8Array<ArrayBuffer>, cut = Infinity, hold?: Answer['hold']): ReadableStream<Uint8Array<ArrayBuffer>> {
   let at = 0
   return new ReadableStream(
     {
-      pull(controller) {
+      async pull(controller) {
+        if (hold && at >= hold.at) await hold.until
         if (at >= cut) return controller.error(new TypeError('network error'))
         if (at >= bytes.length) return controller.close()
         const end = Math.min(at + 30, cut, bytes.length)
@@ -99,8 +104,13 @@ let files: HubFiles
 
 /** As after a reload: only what is stored is left. */
 function reload(): void {
-  cache = new ModelCache({
-    files: new ShardedFiles({ store, shard_bytes: SHARD }),
+  ;({ cache, files } = tab(null))
+}
+
+/** A tab of the page: of its own but for the store, and the locks where there are some. */
+function tab(locks: Locks | null): { cache: ModelCache; files: HubFiles } {
+  const cache = new ModelCache({
+    files: new ShardedFiles({ store, shard_bytes: SHARD, locks }),
     remote_host: env.remoteHost,
     local_path: '/models/',
   })
@@ -113,7 +123,7 @@ function reload(): void {
     pause,
   })
   gate.allow(REF.id, true)
-  files = new HubFiles(cache, gate, pause)
+  return { cache, files: new HubFiles(cache, gate, pause) }
 }
 
 beforeEach(() => {
@@ -368,10 +378,94 @@ describe('a download', () => {
     expect(await get()).toBeNull()
   })
 
-  test('two at once of one file: both are whole', async () => {
+  test('two at once of one file: the second waits, and it comes once', async () => {
     const both = await Promise.all([get(), get()])
     for (const file of both) expect(bytesOf(file)).toEqual(hub.file)
+    expect(hub.ranges).toEqual(['all'])
     reload()
     expect(bytesOf(await get())).toEqual(hub.file)
+  })
+})
+
+describe('two tabs that want one file', () => {
+  /** A pair of tabs; the first one's download stands still behind its third shard until it is let go on. */
+  async function pair(then: 'goes on' | 'breaks off') {
+    const managers = new LockManagers()
+    const [first, second] = [tab(managers.tab()), tab(managers.tab())]
+    let goOn = (): void => undefined
+    const gone = new Promise<void>((resolve) => (goOn = resolve))
+    hub.meddle = (answer, request) => (request === 1 ? { ...answer, hold: { at: 350, until: gone } } : answer)
+    if (then === 'breaks off') hub.meddle = (answer, request) => (request === 1 ? { ...answer, hold: { at: 350, until: gone }, cut: 380 } : { status: 403 }) // prettier-ignore
+    const holding = new Promise<void>((resolve) => {
+      const onProgress = (loaded: number): void => void (loaded >= 330 && resolve())
+      downloading = first.files.file(REF, { optional: false, onProgress })
+    })
+    await holding
+    return { managers, first, second, goOn, downloading }
+  }
+  let downloading: Promise<HubFile | null>
+
+  test('the second is told that it waits, and finds it complete: nothing is fetched twice, no shard is lost', async () => {
+    const { second, goOn, managers } = await pair('goes on')
+    const said: string[] = []
+    const wanted = second.files.file(REF, {
+      optional: false,
+      onWait: () => said.push('waits'),
+      onProgress: (loaded, total) => said.push(`${loaded} of ${total}`),
+    })
+    await expect.poll(() => managers.waited).toHaveLength(1)
+    expect(said).toEqual(['waits'])
+    goOn()
+    for (const file of [await downloading, await wanted]) expect(bytesOf(file)).toEqual(hub.file)
+    expect(said).toEqual(['waits', '950 of 950'])
+    expect(hub.ranges).toEqual(['all'])
+    expect(await store.keys()).toHaveLength(11)
+    expect(managers.waited).toEqual(['promptlathe-file:org/model@main/onnx/model.onnx'])
+  })
+
+  test('when the first breaks off, the second goes on behind its whole shards', async () => {
+    const { second, goOn, managers } = await pair('breaks off')
+    const wanted = second.files.file(REF, { optional: false })
+    await expect.poll(() => managers.waited).toHaveLength(1)
+    goOn()
+    await failure(downloading)
+    hub.meddle = (answer) => answer
+    expect(bytesOf(await wanted)).toEqual(hub.file)
+    expect(hub.ranges).toEqual(['all', 'bytes=380-', 'bytes=300-'])
+    expect(await store.keys()).toHaveLength(11)
+  })
+
+  test('the second can be cancelled while it waits: at once, and the first is not disturbed', async () => {
+    const { second, goOn } = await pair('goes on')
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    const wanted = second.files.file(REF, { optional: false, signal: stop.signal, onWait: () => stop.abort(reason) })
+    await expect(wanted).rejects.toBe(reason)
+    goOn()
+    expect(bytesOf(await downloading)).toEqual(hub.file)
+    expect(await store.keys()).toHaveLength(11)
+  })
+
+  test('the second can neither remove nor sweep what the first is writing', async () => {
+    const { second, goOn } = await pair('goes on')
+    expect(await second.cache.removeModel(REF.id)).toEqual([REF.path])
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30 * 24 * 3600 * 1000 })
+    await second.cache.files.sweep()
+    vi.useRealTimers()
+    goOn()
+    expect(bytesOf(await downloading)).toEqual(hub.file)
+    expect(await second.cache.removeModel(REF.id)).toEqual([])
+    await expectNothingStored()
+  })
+
+  test("transformers.js' own copy of a file that the other tab is writing, or wrote, changes nothing", async () => {
+    const { second, goOn } = await pair('goes on')
+    const key = `${env.remoteHost}${REF.id}/resolve/main/${REF.path}`
+    await second.cache.put(key, new Response(content(2)))
+    goOn()
+    expect(bytesOf(await downloading)).toEqual(hub.file)
+    const before = await store.keys()
+    await second.cache.put(key, new Response(content(2)))
+    expect(await store.keys()).toEqual(before)
   })
 })

@@ -23,6 +23,8 @@ export interface HubFileOptions {
   readonly signal?: AbortSignal | undefined
   /** Told of the bytes of the file that are there, those of an earlier try included. */
   readonly onProgress?: ((loaded: number, total: number | null) => void) | undefined
+  /** Told when the file is being written by someone else, another tab perhaps, who is waited for. */
+  readonly onWait?: (() => void) | undefined
   /** A file the model can do without: small, and without a network simply not there. */
   readonly optional: boolean
 }
@@ -55,8 +57,19 @@ export class HubFiles {
 
   /** @returns null when there is no such file. @throws ModelError; what storing throws; the signal's reason */
   async file(ref: ModelFileRef, options: HubFileOptions): Promise<HubFile | null> {
+    return (
+      (await this.stored(ref)) ??
+      this.cache.files.locks.exclusively(storedPath(ref), options, () => this.storedOrDownloaded(ref, options))
+    )
+  }
+
+  private async storedOrDownloaded(ref: ModelFileRef, options: HubFileOptions): Promise<HubFile | null> {
+    // Whoever was waited for may have stored it.
     const stored = await this.stored(ref)
-    if (stored) return stored
+    if (stored) {
+      options.onProgress?.(stored.source.size, stored.source.size)
+      return stored
+    }
     for (let restart = 0; ; restart++) {
       try {
         const manifest = await this.download(ref, options)

@@ -15,7 +15,7 @@ import { HubFiles } from './hub-files'
 import { fileNames } from './layout'
 import { choicesOf, locate, namesFor, type DtypeChoice, type LocatedPart, type ModelDtype, type ModelRef } from './locate'
 import type { PartRole } from './locate'
-import { asModelError, checkHead, ModelError } from './model-error'
+import { asModelError, asTokenizerError, checkHead, ModelError } from './model-error'
 import { Sha256, sha256 } from './sha256'
 import { adaptTokenizer, decoderStartTokenId, type ModelTokenizer } from './tokenizer'
 
@@ -23,7 +23,8 @@ export interface LoadProgress {
   readonly file: string
   readonly loaded: number
   readonly total: number | null
-  readonly stage: 'download' | 'read' | 'prepare'
+  /** wait: for someone else, another tab perhaps, who downloads the file. */
+  readonly stage: 'wait' | 'download' | 'read' | 'prepare'
 }
 
 export interface LoadOptions {
@@ -214,7 +215,9 @@ export class ModelLoader {
     options.signal?.throwIfAborted()
     const summary = describeConfig(id, said)
     const config = await asTransformersRuns(id, said)
-    const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained)
+    const pretrained_tokenizer = await AutoTokenizer.from_pretrained(id, pretrained).catch((error: unknown) => {
+      throw asTokenizerError(error, id)
+    })
     this.hub.forgetListings()
     const files = new Map<string, Uint8Array>()
     for (const path of SMALL_FILES) {
@@ -296,6 +299,7 @@ export class ModelLoader {
       {
         signal: options.signal,
         onProgress: (loaded, total) => options.onProgress?.({ file: path, loaded, total, stage: 'download' }),
+        onWait: () => options.onProgress?.({ file: path, loaded: 0, total: null, stage: 'wait' }),
         optional: OPTIONAL.has(path),
       },
     )

@@ -1,4 +1,5 @@
 /** What can go wrong on the way to a model, said so that a person can act on it. */
+import { printable } from '../graph/printable'
 import { TruncatedError, WrongContentError } from './shards'
 
 export type ModelErrorCode = 'not_found' | 'network' | 'unsupported' | 'invalid' | 'out_of_memory' | 'storage'
@@ -22,7 +23,7 @@ export class ModelError extends Error {
  */
 export function asModelError(error: unknown, id: string): ModelError {
   if (error instanceof ModelError) return error
-  const message = error instanceof Error ? error.message : String(error)
+  const message = printable(error instanceof Error ? error.message : String(error))
   if (error instanceof TruncatedError) {
     return new ModelError(
       'network',
@@ -90,6 +91,23 @@ export function asModelError(error: unknown, id: string): ModelError {
     {
       cause: error,
     },
+  )
+}
+
+/**
+ * What transformers.js' tokenizers threw while they were made, as a ModelError that says so: damaged files make them stumble over anything.
+ * What has a name of its own already stays as it is.
+ */
+export function asTokenizerError(error: unknown, id: string): unknown {
+  const isKnown = error instanceof ModelError || error instanceof RangeError || error instanceof DOMException
+  if (isKnown || (error instanceof Error && error.name === 'ModelFileNotFoundError')) return error
+  const message = printable(error instanceof Error ? error.message : String(error))
+  const what = error instanceof SyntaxError ? 'is not valid JSON' : 'is damaged, or of a kind that transformers.js does not know'
+  return new ModelError(
+    'invalid',
+    `${id}: its tokenizer can't be read, tokenizer.json or tokenizer_config.json ${what} (${message})`,
+    'Get both files from the repository again: of a downloaded model, remove it from the storage first.',
+    { cause: error },
   )
 }
 

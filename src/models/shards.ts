@@ -8,6 +8,7 @@ import * as v from 'valibot'
 import { MemoryStore, storageTrouble, type KeyValueStore } from '../library/store'
 import { asSource, type ByteSource } from '../graph/source'
 import { blobSource, readsBlobs } from './blob-source'
+import { FileLocks, type Locks } from './file-locks'
 import { Partials, type Partial } from './partials'
 import { Sha256 } from './sha256'
 import * as shards from './shard-writer'
@@ -77,6 +78,8 @@ export interface ShardedFilesOptions {
   readonly onMemoryOnly?: (reason: string) => void
   /** Whether to store shards as Blobs. Default: where they can be read by slices. */
   readonly blobs?: boolean
+  /** What keeps other tabs, which write to the same store, from writing the same file. null: there are none, or no way to. */
+  readonly locks?: Locks | null
 }
 
 export class ShardedFiles {
@@ -88,6 +91,8 @@ export class ShardedFiles {
   private readonly onMemoryOnly: (reason: string) => void
   /** What is kept of files that are not whole. */
   readonly partials: Partials
+  /** Whoever writes or removes a file should have its lock: two at once would undo each other's shards. */
+  readonly locks: FileLocks
   /** Manifests whose shards were all seen, by put: not looked at again. */
   private readonly verified = new Set<string>()
   private blobs: boolean
@@ -95,6 +100,7 @@ export class ShardedFiles {
   constructor(options: ShardedFilesOptions) {
     this.store = options.store
     this.partials = new Partials(options.store)
+    this.locks = new FileLocks(options.locks ?? null)
     this.shardBytes = options.shard_bytes ?? SHARD_BYTES
     this.onMemoryOnly = options.onMemoryOnly ?? (() => undefined)
     this.blobs = options.blobs ?? readsBlobs()
@@ -269,8 +275,9 @@ export class ShardedFiles {
   async sweep(): Promise<void> {
     const used = new Set([...(await this.list()).values()].map((manifest) => manifest.put))
     for (const [path, { put }] of await this.partials.list()) {
-      if (ageOf(put) > PARTIAL_AGE_MS) await this.partials.drop(path)
-      else used.add(put)
+      const isOld = ageOf(put) > PARTIAL_AGE_MS
+      // One that is locked is being gone on with.
+      if (!isOld || !(await this.locks.ifFree(path, () => this.partials.drop(path)))) used.add(put)
     }
     for (const key of await this.keys()) {
       const [kind, put] = key.split(':')

@@ -1,8 +1,10 @@
 /** A tokenizer of transformers.js as the tuning loop wants it: plain ids, and the special ones it needs said once. */
 import type { PreTrainedTokenizer } from '@huggingface/transformers'
+import { printable } from '../graph/printable'
 import { ModelError } from './model-error'
 
 export interface ModelTokenizer {
+  /** @throws ModelError where the tokenizer has no ids for the text, or stumbles over it */
   encode(text: string, options: { readonly add_special_tokens: boolean }): readonly number[]
   decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean }): string
   readonly eos_token_id: number
@@ -40,13 +42,33 @@ export function adaptTokenizer(
     )
   }
   return {
-    encode: (text, options) => tokenizer.encode(text, options),
-    decode: (ids, options) => (ids.length === 0 ? '' : tokenizer.decode([...ids], options)),
+    encode: (text, options) => {
+      const ids = named(text, () => tokenizer.encode(text, options))
+      if (ids.every((id) => Number.isSafeInteger(id) && id >= 0)) return ids
+      throw stumbled(text, 'it gives no token ids for some of it, and has no token for what it does not know')
+    },
+    decode: (ids, options) => (ids.length === 0 ? '' : named(`ids ${ids.join(' ')}`, () => tokenizer.decode([...ids], options))),
     eos_token_id,
     bos_token_id: find('bos_token_id'),
     pad_token_id: find('pad_token_id'),
   }
 }
+
+function named<T>(text: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw stumbled(text, error instanceof Error ? error.message : String(error), error)
+  }
+}
+
+const stumbled = (text: string, why: string, cause?: unknown): ModelError =>
+  new ModelError(
+    'invalid',
+    printable(`the model's tokenizer fails on ${JSON.stringify(text.slice(0, 40))}: ${why}`),
+    'Its tokenizer.json is damaged or not of this model. Get it from the repository again, or pick another model.',
+    { cause },
+  )
 
 /**
  * The token an encoder-decoder's decoder starts from, before anything is said.

@@ -60,7 +60,7 @@ async function result<Name extends CommandName>(page: Page, type: Name, payload:
   return asked.result as Results[Name]
 }
 
-const sample = v.parse(SampleSchema, JSON.parse(readFileSync('public/samples/sentiment.json', 'utf8')))
+const sample = v.parse(SampleSchema, JSON.parse(readFileSync('public/samples/opinions.json', 'utf8')))
 const examples = sample.examples.slice(0, 60)
 const job = {
   base_model: MODEL,
@@ -92,7 +92,7 @@ test('tune, try, export, reload, find again', { timeout: 240_000 }, async () => 
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
     expect(model.device_reason).toMatch(/threads?/)
 
-    const tuned = await ask(page, 'tune', { job, name: 'sentiment', train: examples, validation: null })
+    const tuned = await ask(page, 'tune', { job, name: 'opinions', train: examples, validation: null })
     expect(tuned.failure).toBeNull()
     const { prompt, report } = tuned.result ?? { prompt: null, report: null }
     expect(report?.finished).toBe('completed')

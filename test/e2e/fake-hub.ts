@@ -27,13 +27,15 @@ export interface FakeHub {
   readonly asked: string[]
   /** Paths that get no answer, as on a line that broke. */
   readonly hanging: Set<string>
+  /** Paths that are answered only then. */
+  readonly held: Map<string, Promise<void>>
   /** Status to answer searches with instead of results; null: results. */
   searchStatus: number | null
 }
 
 /** Answers everything the context asks of the hub. */
 export async function serveHub(context: BrowserContext, repositories: Readonly<Record<string, Repository>>): Promise<FakeHub> {
-  const hub: FakeHub = { asked: [], hanging: new Set(), searchStatus: null }
+  const hub: FakeHub = { asked: [], hanging: new Set(), held: new Map(), searchStatus: null }
   await context.route(`${HUB}/**`, async (route) => {
     const url = new URL(route.request().url())
     hub.asked.push(decodeURIComponent(url.pathname + url.search))
@@ -93,6 +95,7 @@ async function answer(route: Route, url: URL, hub: FakeHub, repositories: Readon
     const one = { ...headers, 'content-range': `bytes 0-0/${body.byteLength}` }
     return route.fulfill({ status: 206, body: body.subarray(0, 1), headers: one })
   }
+  await hub.held.get(path)
   return route.fulfill({ status: 200, body, headers, contentType: 'application/octet-stream' })
 }
 

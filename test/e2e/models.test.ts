@@ -37,6 +37,7 @@ beforeAll(async () => {
     },
     'fake/tiny-gated': { files: SMALL, facts: { ...TEXT, gated: 'manual' } },
     'fake/tiny-torch': { files: { ...SMALL, 'model.safetensors': 'config.json' }, facts: TEXT },
+    'fake/two-tabs': { files: { ...SMALL, 'onnx/model_quantized.onnx': 'onnx/model_quantized.onnx' } },
     'fake/tiny-<b>bold</b>': { files: SMALL, facts: TEXT },
   })
   folders = mkdtempSync(join(tmpdir(), 'promptlathe-folders-'))
@@ -192,6 +193,47 @@ describe('a folder', () => {
     expect(await model().getByRole('region', { name: 'Files of My-Model' }).innerText()).toMatch(/q8.*my-llama_quantized\.onnx/s)
     await expectAccessible(page)
   })
+})
+
+describe('two tabs', () => {
+  test(
+    'that want the same file: the second says that it waits, and the file is fetched once',
+    { timeout: 2 * PATIENCE },
+    async () => {
+      let goOn = (): void => undefined
+      hub.held.set('onnx/model_quantized.onnx', new Promise<void>((resolve) => (goOn = resolve)))
+      hub.asked.length = 0
+      const fetched = (): number =>
+        hub.asked.filter((path) => path.endsWith('two-tabs/resolve/main/onnx/model_quantized.onnx')).length
+      const tabs = [await visit.context.newPage(), await visit.context.newPage()]
+      const ask = async (tab: Page): Promise<void> => {
+        await openReady(tab, visit.origin)
+        await step(tab, 'Model').getByText('From the hub', { exact: true }).click()
+        await step(tab, 'Model').getByLabel('Hub id').fill('fake/two-tabs')
+        await step(tab, 'Model').getByRole('button', { name: 'Download and open' }).click()
+      }
+      const [first, second] = tabs
+      if (!first || !second) throw new Error('no tabs')
+      await ask(first)
+      // Its size is asked for, and the file itself, which is held back.
+      await expect.poll(fetched, { timeout: PATIENCE }).toBeGreaterThan(1)
+      await ask(second)
+      const waiting = step(second, 'Model').getByText('Waiting for another tab that downloads onnx/model_quantized.onnx')
+      await waiting.waitFor({ timeout: PATIENCE })
+      await expectAccessible(second)
+      const before = fetched()
+      goOn()
+      for (const tab of tabs) {
+        await step(tab, 'Model')
+          .getByRole('definition')
+          .filter({ hasText: 'fake/two-tabs' })
+          .first()
+          .waitFor({ timeout: PATIENCE })
+      }
+      expect(fetched()).toBe(before)
+      for (const tab of tabs) await tab.close()
+    },
+  )
 })
 
 describe('storage', () => {

@@ -27,7 +27,7 @@ import {
 } from './steps'
 import { startVisit, type Visit } from './visit'
 
-const NAME = 'Positive or negative?'
+const NAME = 'Recommend or avoid?'
 const RENAMED = 'Moods of short sentences'
 const VIRTUAL_TOKENS = 6
 

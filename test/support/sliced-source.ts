@@ -21,6 +21,10 @@ export class CountingSource implements ByteSource {
     return new Uint8Array(this.bytes.subarray(offset, offset + length))
   }
 
+  readInto(offset: number, into: Uint8Array): void {
+    into.set(this.read(offset, into.byteLength))
+  }
+
   part(offset: number, length: number): Blob {
     return new Blob([new Uint8Array(this.bytes.subarray(offset, offset + length))])
   }
@@ -38,14 +42,19 @@ export class FileSource implements ByteSource {
   }
 
   read(offset: number, length: number): Uint8Array {
-    checkRange(this, offset, length)
     const bytes = new Uint8Array(length)
+    this.readInto(offset, bytes)
+    return bytes
+  }
+
+  readInto(offset: number, into: Uint8Array): void {
+    const length = into.byteLength
+    checkRange(this, offset, length)
     for (let done = 0; done < length;) {
-      const read = readSync(this.descriptor, bytes, done, length - done, offset + done)
+      const read = readSync(this.descriptor, into, done, length - done, offset + done)
       if (read === 0) throw new RangeError(`the file ends at byte ${offset + done}`)
       done += read
     }
-    return bytes
   }
 
   part(offset: number, length: number): Uint8Array {

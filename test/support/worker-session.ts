@@ -4,6 +4,7 @@ import * as ort from 'onnxruntime-web/webgpu'
 import { afterEach } from 'vitest'
 import { RequestFailed, TunerClient, type WorkerPort } from '../../src/client'
 import { MemoryStore, type KeyValueStore } from '../../src/library/store'
+import type { Locks } from '../../src/models/file-locks'
 import type { Failure } from '../../src/protocol'
 import { Tuner } from '../../workers/session/tuner'
 
@@ -27,8 +28,13 @@ afterEach(() => ports.splice(0).forEach((port) => port.close()))
 /**
  * A worker of our own: the two ends of a channel, with everything cloned on the way.
  * @param hub answers for other addresses than the page's own models
+ * @param locks what other workers on the same stores have too; null: there are none
  */
-export function startWorker(stores: Map<string, KeyValueStore>, hub: typeof fetch = fetchPublic): TunerClient {
+export function startWorker(
+  stores: Map<string, KeyValueStore>,
+  hub: typeof fetch = fetchPublic,
+  locks: Locks | null = null,
+): TunerClient {
   const { port1, port2 } = new MessageChannel()
   ports.push(port1, port2)
   const tuner = new Tuner({
@@ -42,7 +48,7 @@ export function startWorker(stores: Map<string, KeyValueStore>, hub: typeof fetc
       return store
     },
     storage: null,
-    locks: null,
+    locks,
     post: (event) => port2.postMessage(event),
   })
   port2.onmessage = (message: MessageEvent<unknown>) => void tuner.receive(message.data)

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { findEmbeddings, readEmbeddingRows } from '../../src/graph/embedding'
-import { GraphError, type Graph } from '../../src/graph/ir'
+import { findEmbeddings, readEmbeddingRows, type Embedding } from '../../src/graph/embedding'
+import { GraphError, type Graph, type Node } from '../../src/graph/ir'
 import { readModel } from '../../src/graph/read'
 import { concatBytes, writeModel } from '../../src/graph/write'
+import { floats, ints, model, node, tensor } from '../support/onnx'
 import { runOnnx } from '../support/onnxruntime'
 
 const file = (path: string) => new Uint8Array(readFileSync(path))
@@ -60,6 +61,49 @@ describe('findEmbeddings', () => {
       ])
     },
   )
+
+  it('looks at each node a few times, however many look up an integer table', () => {
+    const int8 = { dtype: 'int8', dims: [3, 2], bytes: Uint8Array.of(1, 2, 3, 4, 5, 6) } as const
+    const looks = (lookups: number): number => {
+      let count = 0
+      // A node that counts how often anyone asks what it takes.
+      const counted = (one: Node): Node => ({ ...one, get inputs() { count++; return one.inputs } }) // prettier-ignore
+      const nodes = Array.from({ length: lookups }, (_, i) => [
+        counted(node('Gather', ['table', 'input_ids'], [`rows${i}`])),
+        counted(node('DequantizeLinear', [`rows${i}`, 'scale'], [`floats${i}`])),
+        counted(node('Add', [`floats${i}`, i === 0 ? 'floats0' : `sum${i - 1}`], [`sum${i}`])),
+      ])
+      const { graph } = model({
+        nodes: nodes.flat(),
+        inputs: { input_ids: ints([1, 2], [0, 1]) },
+        initializers: { table: int8, scale: tensor(floats([], [0.5])) },
+        outputs: { [`sum${lookups - 1}`]: { dtype: 'float32', dims: [1, 2, 2] } },
+      })
+      const found = findEmbeddings(graph)
+      expect(found).toHaveLength(lookups)
+      expect([...readEmbeddingRows(found[lookups - 1] as Embedding, [2])]).toEqual([2.5, 3])
+      return count / (3 * lookups)
+    }
+    for (const lookups of [100, 1000, 10_000]) expect(looks(lookups)).toBeLessThan(10)
+  })
+
+  it('takes rows of integers as a lookup only where one DequantizeLinear, and nothing else, uses them', () => {
+    const int8 = { dtype: 'int8', dims: [3, 2], bytes: Uint8Array.of(1, 2, 3, 4, 5, 6) } as const
+    const found = (...users: Node[]): number =>
+      findEmbeddings(
+        model({
+          nodes: [node('Gather', ['table', 'input_ids'], ['rows']), ...users],
+          inputs: { input_ids: ints([1, 2], [0, 1]) },
+          initializers: { table: int8, scale: tensor(floats([], [0.5])) },
+          outputs: { y: { dtype: 'float32', dims: [1, 2, 2] } },
+        }).graph,
+      ).length
+    const floats32 = node('DequantizeLinear', ['rows', 'scale'], ['y'])
+    expect(found(floats32)).toBe(1)
+    expect(found(floats32, node('Cast', ['rows'], ['z'], { to: 1 }))).toBe(0)
+    expect(found(node('Add', ['rows', 'rows'], ['y']))).toBe(0)
+    expect(found()).toBe(0)
+  })
 
   it('finds none where the ids are not looked up', () => {
     const { graph } = readModel(file(`${PEFT}/llama/onnx/model.onnx`))

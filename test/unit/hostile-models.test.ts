@@ -121,6 +121,16 @@ describe('long graphs', () => {
     refuse(between(chain(5000, (from, to) => node('Concat', [from, from], [to], { axis: 1 }))), /Concat_c\d+'.*can't be/)
   })
 
+  it('16,000 lookups in integer tables cost what they are many', () => {
+    const one = (i: number): Node[] => [
+      node('Gather', ['bytes', 'input_ids'], [`q${i}`]),
+      node('DequantizeLinear', [`q${i}`, 'one'], [`f${i}`]),
+      node('Add', [i === 0 ? 'rows' : `s${i - 1}`, `f${i}`], [i === 15_999 ? 'x' : `s${i}`]),
+    ]
+    const bytes: Tensor = { dtype: 'int8', dims: [6, 2], bytes: new Uint8Array(12) }
+    refuse(between(Array.from({ length: 16_000 }, (_, i) => one(i)).flat(), { bytes }), /it has a second embedding table/)
+  })
+
   it('transpositions of a constant do not pile up', () => {
     const turned = Array.from({ length: 20_000 }, (_, i) => node('Transpose', [i === 0 ? 'one' : `t${i}`], [`t${i + 1}`]))
     prepare(between([...turned, node('Mul', ['rows', 't20000'], ['x'])]))

@@ -3,6 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { KeyValueStore } from '../../src/library/store'
 import type { TunerClient } from '../../src/client'
+import type { Failure } from '../../src/protocol'
+import { storedPath } from '../../src/models/cache'
+import { FileLocks } from '../../src/models/file-locks'
+import { LockManagers } from '../support/lock-manager'
 import { failure, ROOT, startWorker } from '../support/worker-session'
 
 const HUB = 'https://huggingface.co'
@@ -219,6 +223,77 @@ describe('what is kept', () => {
     expect(Date.now() - Date.parse(models[0]?.last_used ?? '')).toBeLessThan(60_000)
     await client.request('remove_model', { base_model: 'org/model' })
     expect((await client.request('storage', {})).models).toEqual([])
+  })
+
+  test(
+    'a model can not be removed while a run uses it, from its opening to its end; another can',
+    { timeout: 120_000 },
+    async () => {
+      await serve('org/model', all)
+      await serve('org/other', all)
+      await open('org/other', { model_dtype: 'q8' })
+      const job = { base_model: 'org/model', model_dtype: 'q8', device: 'wasm', num_epochs: 500, batch_size: 1, validation: 0 }
+      const examples = [{ input: 'one', output: 'two' }]
+      const removing: Promise<Failure>[] = []
+      const remove = (): unknown => removing.push(failure(client.request('remove_model', { base_model: 'org/model' })))
+      let stepped = (): void => undefined
+      const steps = new Promise<void>((resolve) => (stepped = resolve))
+      const run = { job: { ...job, baselines: [] }, name: 'run', train: examples, validation: null }
+      const tuning = client.request('tune', run, ({ type }) => {
+        if (type === 'model_progress' && removing.length === 0) remove()
+        if (type === 'step') stepped()
+      })
+      await steps
+      remove()
+      expect(removing).toHaveLength(2)
+      for (const refused of await Promise.all(removing)) {
+        expect(refused).toMatchObject({ code: 'busy', message: 'org/model is in use: a run is tuning on it.' })
+        expect(refused.hint).toContain('cancel it')
+      }
+      await client.request('remove_model', { base_model: 'org/other' })
+      const { models } = await client.request('storage', {})
+      expect(models).toMatchObject([{ id: 'org/model', lacks: null }])
+      await client.request('cancel', {})
+      expect((await tuning).report.finished).toBe('cancelled')
+      await client.request('remove_model', { base_model: 'org/model' })
+      expect((await client.request('storage', {})).models).toEqual([])
+    },
+  )
+
+  test('a file that another tab downloads: opening waits and says so, cancelling ends it, removing is refused', async () => {
+    await serve('org/model', all)
+    const managers = new LockManagers()
+    // Two sessions in one process would share transformers.js' settings: the other tab is only its lock (test/e2e has two real ones).
+    const path = 'onnx/model_quantized.onnx'
+    let goOn = (): void => undefined
+    const gone = new Promise<void>((resolve) => (goOn = resolve))
+    const other = new FileLocks(managers.tab()).exclusively(
+      storedPath({ id: 'org/model', revision: 'main', path }),
+      {},
+      () => gone,
+    )
+    client = startWorker(stores, hub, managers.tab())
+    const request = { base_model: 'org/model', model_dtype: 'q8', device: 'wasm', allow_downloads: true } as const
+    const waits: string[] = []
+    const opening = client.request('open_model', request, (progress) => {
+      if (progress.type !== 'model_progress' || progress.stage !== 'wait') return
+      waits.push(progress.file)
+      void client.request('cancel_opening', {})
+    })
+    expect((await failure(opening)).code).toBe('cancelled')
+    expect(waits).toEqual([path])
+    const again = client.request('open_model', request)
+    await expect.poll(() => managers.waited).toHaveLength(2)
+    goOn()
+    await other
+    expect(await again).toMatchObject({ model_dtype: 'q8' })
+    const removing = new FileLocks(managers.tab()).exclusively(storedPath({ id: 'org/model', revision: 'main', path }), {}, () =>
+      failure(client.request('remove_model', { base_model: 'org/model' })),
+    )
+    expect((await removing).message).toBe(
+      `${path} of org/model is being downloaded, in another tab perhaps; its other files were removed.`,
+    )
+    expect((await client.request('storage', {})).models[0]?.parts.map((part) => part.path)).toEqual([path])
   })
 })
 

@@ -15,7 +15,7 @@ const MODEL = 'promptlathe/tiny-causal'
 const SampleSchema = v.object({ examples: v.array(v.object({ input: v.string(), output: v.string() })) })
 let examples: readonly { input: string; output: string }[]
 beforeAll(async () => {
-  const sample: unknown = JSON.parse(await readFile(new URL('samples/past-tense.json', ROOT), 'utf8'))
+  const sample: unknown = JSON.parse(await readFile(new URL('samples/ing-form.json', ROOT), 'utf8'))
   examples = v.parse(SampleSchema, sample).examples.slice(0, 24)
 })
 

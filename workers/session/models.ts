@@ -150,11 +150,6 @@ export class Models {
     return () => (this.held = false)
   }
 
-  /** Is a run using it? */
-  inUse(id: string): boolean {
-    return this.held && this.open?.loaded.id === id
-  }
-
   /** Frees the open model and its device; the next openOn starts afresh. */
   async close(): Promise<void> {
     const { open } = this

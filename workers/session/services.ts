@@ -8,6 +8,7 @@ import { PromptLibrary } from '../../src/library/prompts'
 import { RunStore } from '../../src/library/runs'
 import { FallbackStore, type KeyValueStore } from '../../src/library/store'
 import { ModelCache } from '../../src/models/cache'
+import type { Locks } from '../../src/models/file-locks'
 import { Generator } from '../../src/models/generate'
 import { ModelLoader } from '../../src/models/load'
 import { ShardedFiles } from '../../src/models/shards'
@@ -23,7 +24,7 @@ export interface Environment {
   readonly openStore: (name: string) => KeyValueStore
   /** null where the browser has none. */
   readonly storage: StorageManager | null
-  readonly locks: LockManager | null
+  readonly locks: Locks | null
   readonly post: (event: Event) => void
 }
 
@@ -33,7 +34,7 @@ export type Report = (progress: Progress) => void
 export class Services {
   readonly ort: OrtLibrary
   readonly storage: StorageManager | null
-  readonly locks: LockManager | null
+  readonly locks: Locks | null
   /** For what is no model file: the hub's API. */
   readonly fetch: typeof fetch
   readonly cache: ModelCache
@@ -58,6 +59,7 @@ export class Services {
     const files = new ShardedFiles({
       store: openStore('promptlathe-models'),
       onMemoryOnly: (reason) => this.warn(`Downloaded models are kept only until this page is closed: ${reason}.`),
+      locks,
     })
     this.cache = new ModelCache({ files, remote_host: env.remoteHost, local_path: models_path })
     this.loader = new ModelLoader(this.cache, environment.fetch)

@@ -6,6 +6,7 @@ import type { Commands, StorageReport, StoredModel } from '../../src/protocol'
 import { CommandError } from './failures'
 import type { Models } from './models'
 import type { Services } from './services'
+import type { Runs } from './tune'
 
 export async function storageReport(services: Services): Promise<StorageReport> {
   const { cache, storage, library_memory_only } = services
@@ -70,9 +71,9 @@ function inLayout(name: string, blobs: ReadonlyMap<string, Blob>): ReadonlyMap<s
   return files
 }
 
-/** Removes one model's files. @throws CommandError while a run uses it */
-export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models): Promise<void> {
-  if (models.inUse(id)) {
+/** Removes one model's files. @throws CommandError while a run uses it, or a download goes on */
+export async function removeModel(id: string, { cache, generator, usage }: Services, models: Models, runs: Runs): Promise<void> {
+  if (runs.uses(id)) {
     throw new CommandError(
       'busy',
       `${id} is in use: a run is tuning on it.`,
@@ -81,7 +82,14 @@ export async function removeModel(id: string, { cache, generator, usage }: Servi
   }
   await generator.dispose()
   await models.forget(id)
-  await cache.removeModel(id)
+  const left = await cache.removeModel(id)
+  if (left.length > 0) {
+    throw new CommandError(
+      'busy',
+      `${left.join(', ')} of ${id} is being downloaded, in another tab perhaps; its other files were removed.`,
+      'Wait until the download is done, or cancel it there; then the rest can be removed.',
+    )
+  }
   await usage.forget(id)
 }
 

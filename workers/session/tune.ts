@@ -29,6 +29,8 @@ interface ActiveRun {
   readonly control: TuneControl
   /** Stops what comes before the first step: downloading, opening. */
   readonly abort: AbortController
+  /** null until it is known. */
+  base_model: string | null
 }
 
 interface Going {
@@ -52,12 +54,18 @@ export class Runs {
     return this.active !== null
   }
 
+  /** Is the run in progress one on this model? Also while it is being opened, or opened again. */
+  uses(id: string): boolean {
+    return this.active?.base_model === id
+  }
+
   /** @throws CommandError with all problems of the job; what loading and tuning throw */
   async tune({ job, name, train, validation }: Commands['tune'], report: Report): Promise<TuneResult> {
     const checked = checkJob(job)
     if (!checked.ok) throw invalidJob(checked.problems)
     const run: RunRecord = { id: newId(), name, job: checked.job, train, validation }
     return this.exclusively(async (active) => {
+      active.base_model = run.job.base_model
       await checkBeforeDownload(checked.job, this.services, active.abort.signal)
       await this.services.runs.begin(run)
       return this.go({ run, report, active, notices: checked.notices, checkpoint: null })
@@ -75,6 +83,7 @@ export class Runs {
           'Start it again with the same job and examples.',
         )
       }
+      active.base_model = found.run.job.base_model
       return this.go({ run: found.run, report, active, notices: [], checkpoint })
     })
   }
@@ -135,7 +144,7 @@ export class Runs {
   /** One run at a time here, and (through a Web Lock, which also keeps the tab from being frozen) in all tabs of this page. */
   private async exclusively<T>(work: (active: ActiveRun) => Promise<T>): Promise<T> {
     if (this.active) throw new CommandError('busy', 'A run is already in progress.', 'Wait until it is done, or cancel it first.')
-    const active = { control: new TuneControl(), abort: new AbortController() }
+    const active: ActiveRun = { control: new TuneControl(), abort: new AbortController(), base_model: null }
     this.active = active
     try {
       const { locks } = this.services

@@ -110,7 +110,7 @@ function handlersOf(services: Services): TypedHandlers {
     export_job: (command) => exportJob(command, services, models),
     export_prompt: (command, report) => exportPrompt(command, services, models, trials, report),
     storage: () => storageReport(services),
-    remove_model: ({ base_model }) => nothing(() => removeModel(base_model, services, models)),
+    remove_model: ({ base_model }) => nothing(() => removeModel(base_model, services, models, runs)),
     reset_storage: () =>
       nothing(() => {
         whileIdle('Resetting the storage')

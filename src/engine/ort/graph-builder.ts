@@ -4,7 +4,7 @@
  */
 import { elementCount, type Attribute, type Node, type Tensor } from '../../graph/ir'
 import type { Op, Program, ValueType } from '../../graph/program'
-import { fromFloat32, fromIntegers, toFloat32, toIntegers, viewAs } from '../../graph/tensor'
+import { fromFloat32, fromIntegers, toFloat32, toIntegerArray, viewAs } from '../../graph/tensor'
 import { EngineError } from '../engine'
 
 /** onnxruntime's own operator set, built into every onnxruntime. */
@@ -182,7 +182,7 @@ export class GraphBuilder {
         `'${this.origin}': constant '${name}' is [${tensor.dims.join(', ')}], the program says [${dims.join(', ')}]`,
       )
     }
-    if (dtype !== 'float32') return this.initializer(fromIntegers(dtype, dims, toIntegers(tensor)))
+    if (dtype !== 'float32') return this.initializer(fromIntegers(dtype, dims, toIntegerArray(tensor)))
     if (!isHalf(tensor)) return this.initializer(fromFloat32(dims, toFloat32(tensor)))
     // The file's own bytes go in and are expanded for the node that reads them: no other copy stays.
     if (tensor.dtype === 'float16') {

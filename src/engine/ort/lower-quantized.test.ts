@@ -97,6 +97,14 @@ describe('simulated rounding', () => {
     const executable = await engine.load(program)
     expect((await executable.run(feeds)).get('y0')).toEqual(expected?.data)
     await executable.dispose()
+    // In pieces of a few columns, the input rounded once for all of them.
+    const pieces = lower(program, 7 * (q8.rows.at(-1) ?? 0))
+    const kinds = pieces.graph.nodes.map(({ op_type }) => op_type)
+    expect(kinds.filter((kind) => kind === 'MatMulInteger')).toHaveLength(Math.ceil(q8.columns / 7))
+    expect(kinds.filter((kind) => kind === 'DynamicQuantizeLinear')).toHaveLength(1)
+    const sliced = await createSession(ort, pieces)
+    expect((await sliced.run({ x0: new ort.Tensor('float32', x, q8.rows) }))['y0']?.data).toEqual(expected?.data)
+    await sliced.release()
   })
 
   test('it is rounding: the float form differs, by less than a level of every input', async () => {

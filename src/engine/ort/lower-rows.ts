@@ -2,7 +2,7 @@
 import { elementCount } from '../../graph/ir'
 import type { OpNamed } from '../../graph/program'
 import { EngineError } from '../engine'
-import { FLOAT, int, type GraphBuilder } from './graph-builder'
+import { int, type GraphBuilder } from './graph-builder'
 import { matMul } from './lower-matmul'
 
 /** One Gather over [B*S, H]: row b*S + positions[b,l]. */
@@ -41,5 +41,6 @@ function oneHot(builder: GraphBuilder, ids: string, size: number): string {
     [size],
     Array.from({ length: elementCount([size]) }, (_, i) => i),
   )
-  return builder.node('Cast', [builder.node('Equal', [column, range])], { attributes: { to: int(FLOAT) } })
+  // Not a Cast: see floatOf in lower-packed.ts.
+  return builder.node('Where', [builder.node('Equal', [column, range]), builder.scalar(1), builder.scalar(0)])
 }

@@ -82,9 +82,8 @@ function lastFirst(nodes: readonly Node[]): readonly Node[] {
 }
 
 /**
- * A weight is handed over in one piece of JavaScript memory, which is a second copy of it until that is collected. A head [V,H] of float32 is
- * the largest by far; in pieces it costs a few additions at label rows (npm run size: the process' peak of GPT-2 124M falls from 1.32 to 1.27 times
- * weights and activations).
+ * While a session is made, weights that are not in memory are read into memory as large as the largest of them (ort-session.ts), beside the session's
+ * own copy. A head [V,H] of float32 is the largest by far; in pieces it costs a few additions at label rows.
  */
 const READ_BYTES = 32 * 2 ** 20
 const readable = (weight: StoredMatrix): number => (weight.bytes <= 2 * READ_BYTES ? Infinity : rowsWithin(READ_BYTES)(weight))

@@ -25,18 +25,21 @@ export function fuse(program: Program): Program {
   return RULES.reduce(applyRule, tidy(program))
 }
 
+/** `program` is tidy: what a rule finds nothing in is left as it is. */
 function applyRule(program: Program, rule: FusionRule): Program {
   const view = new ProgramView(program)
   const dependent = view.dependents(ACTIVATIONS)
   const context = { view, depends: (value: string) => dependent.has(value) }
   const builder = new ProgramBuilder(program, false)
+  let found = false
   for (const op of program.ops) {
     const replacement = rule(op, context)
     builder.label = op.name
     if (replacement) replacement(builder)
     else builder.push(op)
+    found ||= replacement !== undefined
   }
-  return builder.finish(program.outputs)
+  return found ? builder.finish(program.outputs) : program
 }
 
 export interface FusionReport {

@@ -4,7 +4,7 @@
  * once made.
  */
 import { elementCount, GraphError, type DType, type Tensor } from '../ir'
-import { fromFloat32, fromIntegers, toFloat32, toIntegers } from '../tensor'
+import { fromFloat32, fromIntegers, toFloat32, toIntegerArray } from '../tensor'
 
 /** Every floating type of the file is float32 here, and 4-bit integers are 8-bit ones. */
 export type NdDType = 'float32' | 'int64' | 'int32' | 'int16' | 'int8' | 'uint64' | 'uint32' | 'uint16' | 'uint8' | 'bool'
@@ -86,7 +86,7 @@ export function fromTensor(tensor: Tensor): NdArray {
   const dtype = ndDType(tensor.dtype)
   checkedCount(tensor.dims)
   if (dtype === 'float32') return { dtype, dims: tensor.dims, data: toFloat32(tensor) }
-  return { dtype, dims: tensor.dims, data: Float64Array.from(toIntegers(tensor)) }
+  return { dtype, dims: tensor.dims, data: toIntegerArray(tensor) }
 }
 
 /** As a constant of a Program: float32, int32 or bool. @throws GraphError for integers beyond int32 */

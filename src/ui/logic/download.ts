@@ -6,7 +6,7 @@ export interface FileState {
   readonly loaded: number
   /** null: not said. */
   readonly total: number | null
-  readonly stage: 'download' | 'read' | 'prepare'
+  readonly stage: 'wait' | 'download' | 'read' | 'prepare'
   /** Bytes per second; null: not known. */
   readonly speed: number | null
 }

@@ -17,7 +17,7 @@ import { RunState } from './run.svelte'
 import { ADDRESS_PATHS, SettingsState } from './settings.svelte'
 import { TrialState } from './trial.svelte'
 
-const FIRST_SAMPLE = 'sentiment'
+const FIRST_SAMPLE = 'opinions'
 
 export class AppState {
   readonly notices = new Notices()

@@ -12,6 +12,7 @@ import {
 import type { ModelKind } from '../../models/config'
 import type { Failure, FileEntry, Preview } from '../../protocol'
 import { flatten } from '../logic/job-values'
+import { CardsSchema, type Measured } from '../logic/measured'
 import { countTasks, overlapOf } from '../logic/row-facts'
 import { totalSteps } from '../logic/step-count'
 import { pageFailure } from './failure'
@@ -25,11 +26,14 @@ const Sample = v.object({
   title: v.string(),
   explanation: v.string(),
 })
-const SampleIndex = v.array(v.object({ ...Sample.entries, examples: v.number() }))
+/** With how many rows are learned from, and how many held out. */
+const SampleIndex = v.array(v.object({ ...Sample.entries, examples: v.number(), validation: v.number() }))
+const SampleRows = v.array(v.object({ input: v.string(), output: v.string(), task: v.exactOptional(v.string()) }))
 const SampleFile = v.object({
   ...Sample.entries,
   job: v.record(v.string(), v.unknown()),
-  examples: v.array(v.object({ input: v.string(), output: v.string(), task: v.exactOptional(v.string()) })),
+  examples: SampleRows,
+  validation: SampleRows,
 })
 export type SampleInfo = v.InferOutput<typeof SampleIndex>[number]
 
@@ -44,6 +48,8 @@ export interface OwnValidation {
 
 export class ExamplesState {
   samples = $state.raw<readonly SampleInfo[]>([])
+  /** What the samples were measured at, by name; of those that were. */
+  cards = $state.raw<Readonly<Record<string, Measured>>>({})
   /** Name of the sample in use, null for the visitor's own examples. */
   sample = $state<string | null>(null)
   title = $state('')
@@ -114,7 +120,13 @@ export class ExamplesState {
         `The list of sample tasks could not be read: ${messageOf(error)}`,
         'Give examples of your own, or reload the page.',
       )
+      return
     }
+    // Nothing depends on these: without them the samples are as good.
+    this.cards = await fetchJson('samples/cards.json').then(
+      (json) => v.parse(CardsSchema, json),
+      () => ({}),
+    )
   }
 
   /** Takes a sample task and what it suggests for the settings. */
@@ -124,6 +136,7 @@ export class ExamplesState {
       if (!NAMED.test(name)) throw new Error('there is no sample task of this name')
       const file = v.parse(SampleFile, await fetchJson(`samples/${name}.json`))
       this.take(file.title, file.examples, null)
+      this.ownValidation = { title: file.title, parsed: recordsFromObjects(file.validation) }
       this.sample = name
       this.spaced = false
       this.settings.suggest(flatten(file.job))

@@ -182,7 +182,10 @@ export class RunState {
         this.redraw()
         return
       case 'model_progress':
-        this.stage = `Opening the model: ${progress.file}`
+        this.stage =
+          progress.stage === 'wait'
+            ? `Waiting for another tab that downloads ${progress.file}`
+            : `Opening the model: ${progress.file}`
         return
       case 'token':
         return
