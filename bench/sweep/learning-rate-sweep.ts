@@ -43,7 +43,7 @@ export async function learningRateSweep({
   const records = new RunRecords(join(RESULTS, 'learning-rate.jsonl'))
   const given = folders.map((folder) => ({ name: basename(resolve(folder)), folder }))
   const show = (): string => {
-    const text = learningRateTable(records.all(), all)
+    const text = learningRateTable(records.all())
     writeFileSync(join(RESULTS, 'learning-rate.md'), text)
     return text
   }

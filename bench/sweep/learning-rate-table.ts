@@ -2,7 +2,6 @@
 import { AUTO_RATIO } from '../../src/tuning/learning-rate'
 import type { RunRecord } from './records'
 import { mean } from './scores'
-import type { Task } from './tasks'
 
 /** Runs of one model, all of one length (epochs). */
 interface Runs {
@@ -11,9 +10,10 @@ interface Runs {
   readonly records: readonly RunRecord[]
 }
 
-/** The runs of each model's newest file on the samples as they are; models and lengths in the order they were first made in. */
-function grouped(records: readonly RunRecord[], tasks: readonly Task[]): Runs[] {
-  const now = records.filter(({ task, data }) => tasks.some((one) => one.name === task && one.data === data))
+/** The runs of each model's newest file on each task's newest data (samples come and go; what a run said stays so); in the order they were first made in. */
+function grouped(records: readonly RunRecord[]): Runs[] {
+  const data = new Map(records.map((record) => [record.task, record.data]))
+  const now = records.filter((record) => data.get(record.task) === record.data)
   return [...new Set(now.map(({ model }) => model))].flatMap((model) => {
     const own = now.filter((record) => record.model === model)
     const newest = own.filter(({ model_sha256 }) => model_sha256 === own.at(-1)?.model_sha256)
@@ -67,17 +67,16 @@ function line(facts: readonly (string | number)[], records: readonly RunRecord[]
   return `| ${[...facts, ...cells, lowest.ratio, behind].join(' | ')} |`
 }
 
-/** @param records of any models and samples; those of samples that are no longer so are left out */
-export function learningRateTable(records: readonly RunRecord[], tasks: readonly Task[]): string {
-  const groups = grouped(records, tasks)
+/** @param records of any models and samples */
+export function learningRateTable(records: readonly RunRecord[]): string {
+  const groups = grouped(records)
   const runs = groups.flatMap((group) => group.records)
   const ratios = [...new Set(runs.map(({ setting }) => setting.ratio))].sort((a, b) => a - b)
-  const seeds = new Set(runs.map(({ seed }) => seed)).size
   const ends = 'lowest loss at | auto behind |'
   const rule = `${ratios.map(() => '---').join('|')}|---|---|`
   const models = groups.map(({ model, epochs, records: own }) => {
     const { hidden_size = 0, embedding_std = NaN } = own[0] ?? {}
-    return line([model, hidden_size, number(embedding_std), epochs], own, ratios)
+    return line([model, hidden_size, number(embedding_std), epochs, new Set(own.map(({ seed }) => seed)).size], own, ratios)
   })
   const single = groups.flatMap(({ model, records: own }) =>
     [...new Set(own.map(({ task }) => task))].map((task) => {
@@ -87,13 +86,13 @@ export function learningRateTable(records: readonly RunRecord[], tasks: readonly
   )
   return `# One learning rate for every model: a ratio to the spread of its embeddings
 
-Exact match (%) / loss (nats a label token) on held-out rows, mean over ${new Set(runs.map(({ task }) => task)).size} tasks and up to ${seeds} seeds, by learning rate / standard deviation of the
+Exact match (%) / loss (nats a label token) on held-out rows, mean over ${new Set(runs.map(({ task }) => task)).size} tasks and the seeds, by learning rate / standard deviation of the
 embedding table; everything else as by default. \`auto\` is ${AUTO_RATIO}; "auto behind": how many points and nats it is from the best of the row, each by itself (the best
 of several noisy numbers is a little too good). The models "spread", "rotated" and "width" are the embedded causal one with the same logits
 (checked against onnxruntime) and other embeddings: its residual stream times a number, in randomly rotated coordinates, or with every unit twice.
 
-| model | width | std | epochs | ${ratios.join(' | ')} | ${ends}
-|---|---|---|---|${rule}
+| model | width | std | epochs | seeds | ${ratios.join(' | ')} | ${ends}
+|---|---|---|---|---|${rule}
 ${models.join('\n')}
 
 ## Task by task
