@@ -25,11 +25,10 @@ const SEED = 5
 const variantsOf = (hidden: number): Readonly<Record<string, Basis>> => {
   const random = new Random(SEED, 'rotation')
   return {
-    'spread-x1': scaling(hidden, 1),
-    'spread-x0.125': scaling(hidden, 1 / 8),
-    'spread-x8': scaling(hidden, 8),
     rotated: rotation(hidden, () => random.normal()),
     'width-x2': repetition(hidden, 2),
+    'spread-x0.125': scaling(hidden, 1 / 8),
+    'spread-x8': scaling(hidden, 8),
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * `npm run sweep -- --learning-rate [--quick] [--seeds N] [--epochs N ...] [--model FOLDER ...] [NAME ...]`: the evidence behind AUTO_RATIO (src/tuning/learning-rate.ts). The same tasks with
+ * `npm run sweep -- --learning-rate [--quick] [--seeds N] [--epochs N ...] [--plain] [--model FOLDER ...] [NAME ...]`: the evidence behind AUTO_RATIO (src/tuning/learning-rate.ts). The same tasks with
  * a range of learning rates, as ratios to the spread of the embedding table, on models of several spreads and widths: the embedded ones as they are, the causal
- * one in other coordinates (learning-rate-models.ts), and any folder given. Runs are kept in bench/results/learning-rate.jsonl; the table is learning-rate.md.
+ * one in other coordinates (learning-rate-models.ts), and any folder given. Runs are kept in bench/results/learning-rate.jsonl; the table is learning-rate.md. `--plain`: only
+ * models as they come.
  */
 import { rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -23,6 +24,8 @@ export interface LearningRateOptions {
   readonly ratios: readonly number[]
   /** Lengths of the runs; null: the default. */
   readonly epochs: readonly (number | null)[]
+  /** Whether the causal model in other coordinates is among the models. */
+  readonly variants: boolean
   readonly folders: readonly string[]
   readonly only_table: boolean
 }
@@ -33,18 +36,19 @@ export async function learningRateSweep({
   seeds,
   ratios,
   epochs,
+  variants,
   folders,
   only_table,
 }: LearningRateOptions): Promise<void> {
   const records = new RunRecords(join(RESULTS, 'learning-rate.jsonl'))
   const given = folders.map((folder) => ({ name: basename(resolve(folder)), folder }))
   const show = (): string => {
-    const text = learningRateTable(records.all(), all)
+    const text = learningRateTable(records.all())
     writeFileSync(join(RESULTS, 'learning-rate.md'), text)
     return text
   }
   if (!only_table) {
-    const made = await writeVariants(CAUSAL)
+    const made = variants ? await writeVariants(CAUSAL) : []
     const runner = await Runner.open(records, all)
     try {
       for (const folder of [...made, ...given]) await runner.addModel(folder)

@@ -1,128 +1,106 @@
 /** bench/results/learning-rate.md: the same learning rates, as ratios to the embedding table's spread, over models and tasks. Pure. */
 import { AUTO_RATIO } from '../../src/tuning/learning-rate'
 import type { RunRecord } from './records'
-import { mean, standardError } from './scores'
-import { schemaDefaults } from './settings'
-import type { Task } from './tasks'
+import { mean } from './scores'
 
-/** Of the best ratio, in exact match: as good. */
-const AS_GOOD = 0.03
-
-interface ModelRuns {
-  readonly name: string
+/** Runs of one model, all of one length (epochs). */
+interface Runs {
+  readonly model: string
+  readonly epochs: number
   readonly records: readonly RunRecord[]
 }
 
-/** The runs of each model that are of its newest file and the samples as they are, in the order they were first made in. */
-function byModel(records: readonly RunRecord[], tasks: readonly Task[]): ModelRuns[] {
-  const now = records.filter(({ task, data }) => tasks.some((one) => one.name === task && one.data === data))
-  return [...new Set(now.map(({ model }) => model))].map((name) => {
-    const own = now.filter(({ model }) => model === name)
-    return { name, records: own.filter(({ model_sha256 }) => model_sha256 === own.at(-1)?.model_sha256) }
+/** The runs of each model's newest file on each task's newest data (samples come and go; what a run said stays so); in the order they were first made in. */
+function grouped(records: readonly RunRecord[]): Runs[] {
+  const data = new Map(records.map((record) => [record.task, record.data]))
+  const now = records.filter((record) => data.get(record.task) === record.data)
+  return [...new Set(now.map(({ model }) => model))].flatMap((model) => {
+    const own = now.filter((record) => record.model === model)
+    const newest = own.filter(({ model_sha256 }) => model_sha256 === own.at(-1)?.model_sha256)
+    const lengths = [...new Set(newest.map(({ setting }) => setting.num_epochs))].sort((a, b) => b - a)
+    return lengths.map((epochs) => ({ model, epochs, records: newest.filter(({ setting }) => setting.num_epochs === epochs) }))
   })
 }
 
-const ratiosOf = (records: readonly RunRecord[]): number[] =>
-  [...new Set(records.map(({ setting }) => setting.ratio))].sort((a, b) => a - b)
+interface Point {
+  readonly ratio: number
+  readonly exact_match: number
+  readonly loss: number
+}
 
-type Measure = (record: RunRecord) => number
-const exact: Measure = ({ exact_match }) => exact_match
-/** A run that diverged has none; it counts as guessing among e^10 tokens. */
-const lossOf: Measure = ({ loss }) => Math.min(10, loss ?? 10)
+/** A run that diverged has no loss; it counts as guessing among e^10 tokens. */
+const NO_LOSS = 10
 
-/** Mean over tasks of the mean over seeds. */
-function overTasks(records: readonly RunRecord[], ratio: number, measure: Measure): number {
+/** By ratio, those measured on every task: means over tasks of the means over seeds. */
+function pointsOf(records: readonly RunRecord[]): Point[] {
   const tasks = [...new Set(records.map(({ task }) => task))]
-  return mean(tasks.map((task) => mean(records.filter((one) => one.task === task && one.setting.ratio === ratio).map(measure))))
+  const ratios = [...new Set(records.map(({ setting }) => setting.ratio))].sort((a, b) => a - b)
+  return ratios.flatMap((ratio) => {
+    const runs = tasks.map((task) => records.filter((one) => one.task === task && one.setting.ratio === ratio))
+    if (runs.some((own) => own.length === 0)) return []
+    const over = (of: (record: RunRecord) => number): number => mean(runs.map((own) => mean(own.map(of))))
+    return {
+      ratio,
+      exact_match: over(({ exact_match }) => exact_match),
+      loss: over(({ loss }) => Math.min(NO_LOSS, loss ?? NO_LOSS)),
+    }
+  })
 }
 
-function best(ratios: readonly number[], value: (ratio: number) => number): number {
-  return ratios.reduce((one, other) => (value(other) > value(one) ? other : one))
-}
-
-const percent = (value: number): string => (Number.isFinite(value) ? (100 * value).toFixed(0) : '–')
 const number = (value: number): string => String(Number(value.toPrecision(2)))
 
-function cells(records: readonly RunRecord[], ratios: readonly number[]): string[] {
-  const value = (ratio: number): number => overTasks(records, ratio, exact)
-  const measured = ratios.filter((ratio) => Number.isFinite(value(ratio)))
-  if (measured.length === 0) return ratios.map(() => '–')
-  const top = value(best(measured, value))
-  return ratios.map((ratio) => (value(ratio) === top ? `**${percent(top)}**` : percent(value(ratio))))
-}
-
-function modelLine({ name, records }: ModelRuns, ratios: readonly number[]): string {
-  const [first] = records
+/** One row: its points under all ratios, then where the best are and how far auto is from them. */
+function line(facts: readonly (string | number)[], records: readonly RunRecord[], ratios: readonly number[]): string {
+  const points = pointsOf(records)
+  const [first] = points
   if (!first) return ''
-  const { embedding_std, hidden_size } = first
-  const measured = ratios.filter((ratio) => Number.isFinite(overTasks(records, ratio, exact)))
-  const value = (ratio: number): number => overTasks(records, ratio, exact)
-  const top = best(measured, value)
-  const good = measured.filter((ratio) => value(ratio) >= value(top) - AS_GOOD)
-  const lowest = best(measured, (ratio) => -overTasks(records, ratio, lossOf))
-  const facts = [name, hidden_size, number(embedding_std)]
-  const ends = [top, number(top * embedding_std), `${good[0] ?? '–'} to ${good.at(-1) ?? '–'}`, lowest]
-  return `| ${[...facts, ...cells(records, ratios), ...ends].join(' | ')} |`
-}
-
-/** One line a task and number of steps. */
-function taskLines({ name, records }: ModelRuns, ratios: readonly number[]): string[] {
-  const kinds = new Map(
-    records.map(({ task, setting }) => [`${task} ${setting.num_epochs}`, { task, epochs: setting.num_epochs }]),
-  )
-  return [...kinds.values()].map(({ task, epochs }) => {
-    const those = records.filter((record) => record.task === task && record.setting.num_epochs === epochs)
-    const lowest = best(ratiosOf(those), (ratio) => -overTasks(those, ratio, lossOf))
-    return `| ${[name, task, those[0]?.steps ?? 0, ...cells(those, ratios), lowest].join(' | ')} |`
+  const lowest = points.reduce((one, other) => (other.loss < one.loss ? other : one), first)
+  const most = Math.max(...points.map(({ exact_match }) => exact_match))
+  const auto = points.find(({ ratio }) => ratio === AUTO_RATIO)
+  const cells = ratios.map((ratio) => {
+    const point = points.find((one) => one.ratio === ratio)
+    if (!point) return '–'
+    const loss = point.loss.toFixed(2)
+    return `${(100 * point.exact_match).toFixed(0)} / ${point === lowest ? `**${loss}**` : loss}`
   })
+  const behind = auto ? `${(100 * (most - auto.exact_match)).toFixed(0)} / ${(auto.loss - lowest.loss).toFixed(2)}` : '–'
+  return `| ${[...facts, ...cells, lowest.ratio, behind].join(' | ')} |`
 }
 
-/** @param records those of any models and samples; those of samples that are no longer so are left out */
-export function learningRateTable(records: readonly RunRecord[], tasks: readonly Task[]): string {
-  const models = byModel(records, tasks)
-  const runs = models.flatMap((model) => model.records)
-  const ratios = ratiosOf(runs)
-  const seeds = new Set(runs.map(({ seed }) => seed)).size
-  const line = ratios.map(() => '---').join('|')
-  const perTask = models.flatMap((model) => taskLines(model, ratios))
-  // Runs of other lengths are only in the second table.
-  const { num_epochs } = schemaDefaults()
-  const usual = models.map(({ name, records: own }) => ({
-    name,
-    records: own.filter(({ setting }) => setting.num_epochs === num_epochs),
-  }))
+/** @param records of any models and samples */
+export function learningRateTable(records: readonly RunRecord[]): string {
+  const groups = grouped(records)
+  const runs = groups.flatMap((group) => group.records)
+  const ratios = [...new Set(runs.map(({ setting }) => setting.ratio))].sort((a, b) => a - b)
+  const ends = 'lowest loss at | auto behind |'
+  const rule = `${ratios.map(() => '---').join('|')}|---|---|`
+  const models = groups.map(({ model, epochs, records: own }) => {
+    const { hidden_size = 0, embedding_std = NaN } = own[0] ?? {}
+    return line([model, hidden_size, number(embedding_std), epochs, new Set(own.map(({ seed }) => seed)).size], own, ratios)
+  })
+  const single = groups.flatMap(({ model, records: own }) =>
+    [...new Set(own.map(({ task }) => task))].map((task) => {
+      const those = own.filter((record) => record.task === task)
+      return line([model, task, those[0]?.steps ?? 0], those, ratios)
+    }),
+  )
   return `# One learning rate for every model: a ratio to the spread of its embeddings
 
-Exact match on held-out rows (%, mean over tasks and ${seeds} seeds) by learning rate / standard deviation of the embedding table, everything else as by
-default; \`auto\` is ${AUTO_RATIO}. The models "spread", "rotated" and "width" are the embedded causal one (float32) with the same logits and other
-embeddings: its residual stream times a number, in randomly rotated coordinates, or with every unit twice. Those without a note are as
-they come. "as good": the ratios within ${(100 * AS_GOOD).toFixed(0)} points of the best.
+Exact match (%) / loss (nats a label token) on held-out rows, mean over ${new Set(runs.map(({ task }) => task)).size} tasks and the seeds, by learning rate / standard deviation of the
+embedding table; everything else as by default. \`auto\` is ${AUTO_RATIO}; "auto behind": how many points and nats it is from the best of the row, each by itself (the best
+of several noisy numbers is a little too good). The models "spread", "rotated" and "width" are the embedded causal one with the same logits
+(checked against onnxruntime) and other embeddings: its residual stream times a number, in randomly rotated coordinates, or with every unit twice.
 
-| model | width | std | ${ratios.join(' | ')} | best ratio | as a learning rate | as good | lowest loss at |
-|---|---|---|${line}|---|---|---|---|
-${usual.map((model) => modelLine(model, ratios)).join('\n')}
+| model | width | std | epochs | seeds | ${ratios.join(' | ')} | ${ends}
+|---|---|---|---|---|${rule}
+${models.join('\n')}
 
-## By task and length of the run
+## Task by task
 
-| model | task | steps | ${ratios.join(' | ')} | lowest loss at |
-|---|---|---|${line}|---|
-${perTask.join('\n')}
-
-## Loss
-
-Mean validation loss (nats a label token) ± its standard error over tasks and seeds.
-
-| model | ${ratios.join(' | ')} |
-|---|${line}|
-${usual.map(({ name, records: own }) => `| ${name} | ${ratios.map((ratio) => lossCell(own, ratio)).join(' | ')} |`).join('\n')}
+| model | task | steps | ${ratios.join(' | ')} | ${ends}
+|---|---|---|${rule}
+${single.join('\n')}
 
 Made by \`npm run sweep -- --learning-rate\`; every run is in learning-rate.jsonl.
 `
-}
-
-function lossCell(records: readonly RunRecord[], ratio: number): string {
-  const losses = records.filter(({ setting }) => setting.ratio === ratio).map(lossOf)
-  if (losses.length === 0) return '–'
-  const error = standardError(losses)
-  return mean(losses).toFixed(2) + (error === null ? '' : ` ± ${error.toFixed(2)}`)
 }

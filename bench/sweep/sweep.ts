@@ -91,6 +91,7 @@ async function main(): Promise<void> {
       table: { type: 'boolean', default: false },
       prune: { type: 'boolean', default: false },
       'learning-rate': { type: 'boolean', default: false },
+      plain: { type: 'boolean', default: false },
     },
   })
   const all = readTasks()
@@ -110,6 +111,7 @@ async function main(): Promise<void> {
       ratios: values.quick ? QUICK_RATIOS : RATIOS,
       epochs: values.epochs.length > 0 ? values.epochs.map((text) => countOf(text, 'epochs', 1000)) : [null],
       folders: values.model,
+      variants: !values.plain,
       only_table: values.table,
     })
     return

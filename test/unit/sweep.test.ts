@@ -3,12 +3,15 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { learningRateTable } from '../../bench/sweep/learning-rate-table'
 import { rebased, repetition, rotation, scaling } from '../../bench/sweep/rebase'
 import { RunRecords, type RunRecord } from '../../bench/sweep/records'
 import { CHOOSING_SEEDS, FRESH_SEEDS, standardError, verdictOf } from '../../bench/sweep/scores'
 import { keyOf, LEVELS, oneAtATime, schemaDefaults, secondRound, type Setting } from '../../bench/sweep/settings'
+import { markdown } from '../../bench/sweep/table'
 import { readModel } from '../../src/graph/read'
 import { concatBytes, writeModel } from '../../src/graph/write'
+import { AUTO_RATIO } from '../../src/tuning/learning-rate'
 import { Random } from '../../src/tuning/random'
 import { runOnnx } from '../support/onnxruntime'
 
@@ -95,6 +98,36 @@ describe('verdict', () => {
   test('standard error', () => {
     expect(standardError([1])).toBeNull()
     expect(standardError([1, 2, 3, 4])).toBeCloseTo(0.6455, 4)
+  })
+})
+
+describe('tables', () => {
+  const other = { ...STANDARD, num_epochs: 40 }
+  const result = (gains: readonly number[]) => {
+    const runs = [
+      ...CHOOSING_SEEDS.flatMap((seed) => [record(STANDARD, seed, 0.5), record(other, seed, 0.9)]),
+      ...gains.flatMap((gain, i) => [record(STANDARD, 173 + i, 0.5), record(other, 173 + i, 0.5 + gain)]),
+    ]
+    return { name: 'past-tense', title: 'Past tense', model: 'm', standard: STANDARD, records: runs }
+  }
+
+  test.each([
+    [[0.02, 0.04], '| epochs 40 | 53.0 % | +3.0 ± 1.0 | yes |'],
+    [[0, 0.2, 0.1], '| epochs 40 | 60.0 % | +10.0 ± 5.8 | not shown |'],
+    [[0.1, 0.1], '| epochs 40 | 60.0 % | +10.0 ± 0.0 | **no** |'],
+  ])('gains %j on fresh seeds', (gains, cells) => {
+    const text = markdown([result(gains)], 'a machine')
+    expect(text).toContain(cells)
+    expect(text).toContain('| 40 | +40.0 | 1 | +40.0 | +40.0 |')
+  })
+
+  test('learning rates: the lowest loss of a model, and how far auto is from the best', () => {
+    const runs = [0.125, AUTO_RATIO, 1].flatMap((ratio, i) =>
+      [73, 74].map((seed) => record({ ...STANDARD, ratio }, seed, 0.5 + 0.1 * i, 1 + Math.abs(i - 2))),
+    )
+    const older = { ...record({ ...STANDARD, ratio: 0.125 }, 73, 0, 9), model_sha256: 'older' }
+    const text = learningRateTable([older, ...runs])
+    expect(text).toContain('| m | 8 | 0.1 | 20 | 2 | 50 / 3.00 | 60 / 2.00 | 70 / **1.00** | 1 | 10 / 1.00 |')
   })
 })
 
