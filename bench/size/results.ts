@@ -29,7 +29,17 @@ export const SoakSchema = v.object({ steps: real, first_loss: real, last_loss: r
 export const ResultsSchema = v.object({
   gpt2: memory,
   llama: memory,
-  webgpu: v.optional(v.object({ loss: real, gradient: real, device_bytes: real, milliseconds: real, ok })),
+  webgpu: v.optional(
+    v.object({
+      loss: real,
+      gradient: real,
+      loss_difference: real,
+      gradient_difference: real,
+      device_bytes: real,
+      milliseconds: real,
+      ok,
+    }),
+  ),
   linear: v.optional(
     v.object({ points: v.array(v.object({ tokens: real, milliseconds: real })), offset: real, slope: real, r2: real, ok }),
   ),
@@ -72,7 +82,7 @@ export function markdown(results: Results, at: { readonly virtual_tokens: number
   if (webgpu) {
     const took = `${(webgpu.milliseconds / 1000).toFixed(0)} s`
     parts.push(
-      `## WebGPU\n\nOne step of the 124M model (2 rows of 24 tokens) in headless Chromium: loss ${webgpu.loss.toFixed(4)}, gradient ${webgpu.gradient.toPrecision(3)} (root mean square), ${mb(webgpu.device_bytes)} on the device, ${took}.`,
+      `## WebGPU\n\nOne step of the 124M model (2 rows of 24 tokens) in headless Chromium: loss ${webgpu.loss.toFixed(4)}, gradient ${webgpu.gradient.toPrecision(3)} (root mean square), off wasm's by ${webgpu.loss_difference.toExponential(1)} and ${webgpu.gradient_difference.toExponential(1)} of them, ${mb(webgpu.device_bytes)} on the device, ${took}.`,
     )
   }
   if (linear) {
