@@ -20,14 +20,15 @@ export const CLASSES: readonly Sample[] = [
     rows: labelled(OPINIONS),
     seed: 11,
   }),
-  on('causal', {
+  on('seq2seq', {
     name: 'topics',
     title: 'Which room?',
     explanation:
-      'Definitions from the WordNet dictionary, to be put in one of six rooms: animals in the zoo, plants in the garden, food in the kitchen, people, feelings (heart) and time (clock). Expect most held-out definitions in the right room; with words alone the model does not even know the rooms. (WordNet 3.0, Copyright 2006 by Princeton University.)',
-    num_epochs: 20,
-    instruction: 'Topic: zoo, garden, kitchen, people, heart or clock?',
+      'Definitions from the WordNet dictionary, each to be put where it belongs: animals in the zoo, food in the kitchen, persons to the people, times to the clock. The model does not know these labels, neither by an instruction nor from eight solved examples. Expect more than half of the held-out definitions in the right place, where guessing gets a quarter. (WordNet 3.0, Copyright 2006 by Princeton University.)',
+    num_epochs: 25,
+    instruction: 'What is it about: zoo, kitchen, people or clock?',
     few_shot_examples: SHOTS_FOR_MANY_LABELS,
+    from_labels: true,
     rows: labelled(DEFINITIONS),
     seed: 13,
   }),

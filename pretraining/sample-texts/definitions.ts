@@ -36,39 +36,6 @@ a bunch of feathers or hair
 a horse of a moderate reddish-brown color
 fish of western Atlantic: Cape Cod to Brazil
 female of certain aquatic animals e.g. octopus or lobster`,
-  garden: `
-the fruit of a rose plant
-the hard woody stems of bamboo plants
-a shoot arising from a plant's roots
-any herbaceous plant having medicinal properties
-a cultivated plant that is grown commercially on a large scale
-the hard durable wood of any oak
-white Egyptian lotus: water lily of Egypt to southeastern Africa
-tropical American tree bearing large pulpy green fruits
-the ripened reproductive body of a seed plant
-a plant that tends to climb and on occasion can grow like a vine
-usually large hard-shelled seed
-the upper branches and leaves of a tree or other plant
-a young plant or a small plant
-grass for pastures and lawns especially bowling and putting greens
-any plant grown for its beauty or ornamental value
-a plant lacking a permanent woody stem
-any new growth of a plant such as a new branch or a bud
-evergreen shrubs or small trees
-a plant cultivated for its blooms or blossoms
-a plant that lives in or on water
-North American perennial having a slender bulb and whitish flowers
-young plant or tree grown from a seed
-wood of any of various maple trees
-a flowering shrub bearing currants or gooseberries
-a small thin branch of a tree
-often used colloquially for any yellow daffodil
-any of the larger branches of a tree
-the flower of a chrysanthemum plant
-fruiting spike of a cereal plant especially corn
-annual grass of Europe and North Africa
-a partially opened flower
-the male reproductive organ of a flower`,
   kitchen: `
 a beverage consisting of an infusion of ground coffee beans
 tasty mixture or liquid into which bite-sized foods are dipped
@@ -135,39 +102,6 @@ the head of a religious order or congregation
 a licensed medical practitioner
 18th President of the United States
 an inseparable companion`,
-  heart: `
-sad feelings of gloom and inadequacy
-a feeling of profound respect for someone or something
-a resentment strong enough to justify retaliation
-a feeling of favorable regard
-a solemn and dignified feeling
-intense nervous anticipation
-a feeling of extreme pleasure or satisfaction
-the exultation of victory
-emotional agitation and excitement
-a strong positive emotion of regard and affection
-a feeling of great happiness
-a feeling of sympathy for someone or something
-the absence of mental stress or anxiety
-the feeling aroused by something strange and surprising
-the emotion of intense dislike
-a feeling of pride in yourself
-fear resulting from the awareness of danger
-the general feeling that some desire will be fulfilled
-a feeling of craving something
-fearful expectation or anticipation
-a feeling of annoyance at being hindered or criticized
-warm compassionate feelings
-an overwhelming feeling of wonder or admiration
-a strong restless desire
-a feeling of friendship and esteem
-freedom from anxiety or fear
-the comfort you feel when consoled in times of disappointment
-an uncomfortable feeling of mental painfulness or distress
-a feeling of delight at being entertained
-a feeling of embarrassment that leaves you confused
-the pleasure felt when having a good time
-unbiased impartial unconcern`,
   clock: `
 a time unit of approximately 30 days
 a break or intermission in the occurrence of something
