@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { ROOT } from '../cli/serve'
-import { aheadBy, CardsSchema, fromRandomName, spread, type Measured, type Spread } from '../src/ui/logic/measured'
+import { aheadBy, bestOther, CardsSchema, fromRandomName, spread, type Measured, type Spread } from '../src/ui/logic/measured'
 import { percent } from '../src/ui/logic/format'
 
 const FOLDER = join(ROOT, 'bench', 'results')
@@ -58,8 +58,22 @@ export function readCards(): Cards {
 const points = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(0)}`
 
 function tableLine(card: Measured): string {
-  const { title, base_model, rows, held_out, untuned, text_prompt, few_shot, tuned, rouge_l, tasks, seeds, steps, seconds } = card
-  const best = rouge_l ? Math.max(rouge_l.untuned ?? 0, rouge_l.text_prompt ?? 0, rouge_l.few_shot ?? 0) : null
+  const {
+    title,
+    base_model,
+    rows,
+    held_out,
+    untuned,
+    text_prompt,
+    few_shot,
+    tuned,
+    label_accuracy,
+    rouge_l,
+    tasks,
+    seeds,
+    steps,
+    seconds,
+  } = card
   const cells = [
     title,
     base_model.replace('promptlathe/', ''),
@@ -69,7 +83,8 @@ function tableLine(card: Measured): string {
     percent(few_shot),
     [spread(tuned), ...Object.entries(tasks).map(([task, one]) => `${task} ${spread(one)}`)].join('; '),
     points(aheadBy(card)),
-    rouge_l && best !== null ? `${best.toFixed(2)} → ${rouge_l.tuned.mean.toFixed(2)}` : '',
+    label_accuracy ? `${percent(bestOther(label_accuracy))} → ${percent(label_accuracy.tuned.mean)}` : '',
+    rouge_l ? `${bestOther(rouge_l).toFixed(2)} → ${rouge_l.tuned.mean.toFixed(2)}` : '',
     String(seeds),
     String(steps),
     seconds.toFixed(0),
@@ -84,12 +99,16 @@ export function tableOf(cards: Cards, names: readonly string[]): string {
   const ahead = measured.filter((card) => aheadBy(card) >= BAR).length
   const quick = measured.filter(({ seconds }) => seconds <= LONGEST_SECONDS).length
   const where = [...new Set(found.map(({ machine, measured: day }) => `${machine}, ${day}`))].join('; ')
-  const files = [...new Set(found.map(({ base_model, model_dtype, model_sha256 }) => `${base_model} ${model_dtype} (${model_sha256.slice(0, 8)})`))]
-  return `| sample | model | rows: learned + held out | untuned | instruction | solved examples | tuned: mean (range) | ahead by | ROUGE-L: best other → tuned | seeds | steps | seconds |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+  const files = [
+    ...new Set(
+      found.map(({ base_model, model_dtype, model_sha256 }) => `${base_model} ${model_dtype} (${model_sha256.slice(0, 8)})`),
+    ),
+  ]
+  return `| sample | model | rows: learned + held out | untuned | instruction | solved examples | tuned: mean (range) | ahead by | label ranked first: best other → tuned | ROUGE-L: best other → tuned | seeds | steps | seconds |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ${found.map(tableLine).join('\n')}
 
-Exact match on the held-out rows; "ahead by" is the tuned prompt's mean less the best of the other three, in points. Seconds are of one run with all its measuring.
+Exact match on the held-out rows; "ahead by" is the tuned prompt's mean less the best of the other three, in points, where\nwords count as right also when the right label is only the likeliest of the labels, with whatever is written behind it. Seconds are of one run with all its measuring.
 Models: ${files.join(', ')}. Measured on ${where}. Made by \`npm run cards\`.
 
 ${ahead} of ${measured.length} measured samples are ahead by ${100 * BAR} points or more; ${quick} of ${measured.length} took at most ${LONGEST_SECONDS / 60} minutes a run.

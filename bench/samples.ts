@@ -15,7 +15,7 @@ import { Headless } from '../cli/headless'
 import { ROOT } from '../cli/serve'
 import type { Evaluation, Metrics, PromptSummary, TuneReport } from '../src/library/prompt-record'
 import { percent } from '../src/ui/logic/format'
-import { fromRandomName, type Measured } from '../src/ui/logic/measured'
+import { fromRandomName, type Compared, type Measured } from '../src/ui/logic/measured'
 import { mean, modelHash, readCards, sampleHash, spreadOf, writeCards, type Cards } from './sample-table'
 
 const IndexSchema = v.array(v.object({ name: v.string() }))
@@ -95,10 +95,12 @@ class Bench {
   }
 }
 
-type Measure = 'exact_match' | 'rouge_l'
+type Measure = 'exact_match' | 'label_accuracy' | 'rouge_l'
+/** Of shorter answers ROUGE-L says little more than exact match. */
+const WORDS_OF_A_TEXT = 3
 
 /** One measure of all that is compared, over the runs; null when the tuned prompt has none of it. */
-function comparedBy(measure: Measure, reports: readonly TuneReport[]): NonNullable<Measured['rouge_l']> | null {
+function comparedBy(measure: Measure, reports: readonly TuneReport[]): Compared | null {
   const valuesOf = (which: 'baseline' | 'text_prompt' | 'few_shot' | 'tuned'): number[] =>
     reports.flatMap((report) => {
       const evaluation: Evaluation | null = report[which]
@@ -116,6 +118,8 @@ function comparedBy(measure: Measure, reports: readonly TuneReport[]): NonNullab
   }
 }
 
+const isText = ({ output }: { readonly output: string }): boolean => output.trim().split(/\s+/).length >= WORDS_OF_A_TEXT
+
 /** The sample a sample starts from, as its file has it. */
 function sourceFile(sample: Sample | undefined): unknown {
   const title = sample && sourceOf(sample)
@@ -131,7 +135,9 @@ function cardOf(name: string, sample: Sample, runs: readonly Run[]): Measured {
   if (!first || !exact) throw new Error(`${name}: nothing was measured`)
   const { report, base_model } = first
   if (base_model.file_sha256 !== modelHash(base_model.id, base_model.model_dtype))
-    throw new Error(`${name}: the run was on another ${base_model.id} than the one in public/models; build again, and clear the profile`)
+    throw new Error(
+      `${name}: the run was on another ${base_model.id} than the one in public/models; build again, and clear the profile`,
+    )
   const ofTask = (task: string): number[] =>
     reports.flatMap(({ tuned }) => tuned?.tasks.find((one) => one.task === task)?.metrics.exact_match ?? [])
   return {
@@ -144,7 +150,8 @@ function cardOf(name: string, sample: Sample, runs: readonly Run[]): Measured {
     held_out: sample.validation.length,
     seeds: runs.length,
     ...exact,
-    rouge_l: comparedBy('rouge_l', reports),
+    label_accuracy: comparedBy('label_accuracy', reports),
+    rouge_l: sample.validation.some(isText) ? comparedBy('rouge_l', reports) : null,
     tasks: Object.fromEntries((report.tuned?.tasks ?? []).map(({ task }) => [task, spreadOf(ofTask(task))])),
     steps: report.steps.length,
     seconds: mean(reports.map(({ seconds }) => seconds)),
@@ -183,7 +190,6 @@ function options(): { readonly seeds: number; readonly device: string; readonly 
 
 async function main(): Promise<void> {
   const { seeds, device, names } = options()
-  const cards = readCards()
   const headless = await Headless.open((line) => console.error(line))
   const bench = new Bench(headless, device)
   try {
@@ -200,14 +206,14 @@ async function main(): Promise<void> {
         made.push([key, card])
         console.log(`${card.title}: tuned ${percent(card.tuned.mean)} in ${card.seconds.toFixed(0)} s`)
       }
-      Object.assign(cards, Object.fromEntries(made))
-      writeCards(cards, NAMES)
+      // Read anew: another run of this command may have written meanwhile.
+      writeCards({ ...readCards(), ...Object.fromEntries(made) }, NAMES)
     }
     await bench.end()
   } finally {
     await headless.close()
   }
-  console.log(`\n${writeCards(cards, NAMES)}`)
+  console.log(`\n${writeCards(readCards(), NAMES)}`)
 }
 
 await main()

@@ -1,7 +1,7 @@
 """Exports a Llama checkpoint in the transformers.js layout: `python3 export.py CHECKPOINT DESTINATION`.
 
 Writes onnx/model.onnx (fp32) with KV cache inputs, model_quantized.onnx (q8) and model_q4.onnx, and the small JSON files beside them. CHECKPOINT
-is what train.py --decay saved. Needs torch (1.13 or later) and onnx. `agreement.ts` measures what the smaller files cost.
+is what train.py --decay saved. Needs torch (1.13 or later) and onnx. `accuracy.ts` measures what the smaller files cost.
 """
 import json
 import os

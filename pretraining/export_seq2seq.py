@@ -1,7 +1,7 @@
 """Exports a T5 checkpoint in the transformers.js layout: `python3 export_seq2seq.py CHECKPOINT DESTINATION [REFERENCE.json]`.
 
-Writes onnx/encoder_model.onnx and onnx/decoder_model_merged.onnx (optimum's layout: one If on use_cache_branch), their q8 copies, and the small
-JSON files beside them. REFERENCE.json gets torch's own numbers for a few rows, so that onnxruntime can be held against them
+Writes onnx/encoder_model.onnx and onnx/decoder_model_merged.onnx (optimum's layout: one If on use_cache_branch), their q8 and q4 copies,
+and the small JSON files beside them. REFERENCE.json gets torch's own numbers for a few rows, so that onnxruntime can be held against them
 (test/unit/tiny-seq2seq.test.ts does). Needs torch (1.13 or later) and onnx.
 """
 import copy
@@ -18,6 +18,7 @@ import torch
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from quantize import quantize
+from quantize4 import quantize4
 from t5 import T5
 
 OPSET, PAD, END = 17, "<pad>", "</s>"
@@ -189,7 +190,7 @@ def main(source: str, destination: str, reference_path: str | None = None) -> No
     model = T5.load(source)
     ids, mask = torch.tensor([[20, 21, 22, 23, 1], [24, 25, 1, 0, 0]]), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
     for name, made in (("encoder_model", encoder_model(model, ids, mask)), ("decoder_model_merged", decoder_model(model, ids, mask))):
-        for suffix, file in (("", made), ("_quantized", quantize(made))):
+        for suffix, file in (("", made), ("_quantized", quantize(made)), ("_q4", quantize4(made))):
             path = f"{destination}/onnx/{name}{suffix}.onnx"
             onnx.save(file, path)
             print(json.dumps({"file": path, "bytes": os.path.getsize(path)}))

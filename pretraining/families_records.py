@@ -1,19 +1,19 @@
 """Families that turn a record into a sentence and back. Knows the lexicon; knows nothing of documents.
 
-Held out on purpose, for the sample tasks (README.md): reports of the weather.
+Held out on purpose, for the sample tasks (README.md): reports of the weather, and prices, which a record read from a sentence would take out of it.
 """
 from family import Maker, with_choice
 from lexicon import Pick
 from phrases import Phrases, plural
 
-# name of the family, instructions, fields (kinds, or "person", "age", "price", "hour"), sentences: one is chosen for a document
+# name of the family, instructions, fields (kinds, or "person", "age", "size", "goals"), sentences: one is chosen for a document
 FRAMES = [
     ("person", "Write a sentence about the person.|Introduce the person.|Say who it is.", "person age city",
      "{person} is {age} years old and lives in {city}.|Meet {person}, aged {age}, from {city}.|{person} from {city} is {age}.|In {city} lives {person}, who is {age}."),
     ("job", "Say what the person does.|Write a sentence about the job.|Present the worker.", "person job city",
      "{person} works as a {job} in {city}.|The {job} {person} lives in {city}.|{city} has a new {job}: {person}.|{person} is the best {job} of {city}."),
-    ("shop", "Write an offer.|Advertise the goods.|Make a price tag.", "thing colour price",
-     "Buy this {colour} {thing} for only {price} dollars!|The {colour} {thing} costs {price} dollars.|For sale: a {thing}, {colour}, {price} dollars.|Today the {thing} in {colour} is {price} dollars."),
+    ("shop", "Write an offer.|Advertise the goods.|Make a sign for it.", "thing colour size",
+     "Buy this {colour} {thing} in size {size}!|The {colour} {thing} is of size {size}.|For sale: a {thing}, {colour}, size {size}.|Today we have the {thing} in {colour}, size {size}."),
     ("pet", "Describe the pet.|Write about the animal.|Say whose animal it is.", "person colour animal",
      "{person} has a {colour} {animal}.|The {colour} {animal} belongs to {person}.|{person}'s {animal} is {colour}.|Look, the {animal} of {person} is all {colour}!"),
     ("trip", "Describe the trip.|Announce the journey.|Write about the travel.", "vehicle city other_city",
@@ -33,7 +33,7 @@ def record_families(pick: Pick, phrases: Phrases) -> list[Maker]:
 
     def values(fields: list[str]) -> dict[str, str]:
         goals = rng.randint(1, 7)
-        made = {"person": phrases.person(), "age": str(rng.randint(5, 90)), "price": str(rng.randint(2, 300)), "goals": str(goals), "fewer": str(rng.randrange(goals))}
+        made = {"person": phrases.person(), "age": str(rng.randint(5, 90)), "size": str(rng.randint(20, 60)), "goals": str(goals), "fewer": str(rng.randrange(goals))}
         made["city"], made["other_city"] = rng.sample(phrases.words["city"], 2)
         return {field: made[field] if field in made else phrases.word(rng.choice(KINDS.get(field, [field]))) for field in fields}
 

@@ -8,7 +8,8 @@ as dtype q8, also inside subgraphs:
 
 Three differences: small tables (T5's relative position buckets) stay float32; a tied head, MatMul(x, Transpose(table)), gets its own int8 copy with a
 scale per token, for the table's single scale costs it accuracy; and where x is a product itself (a gated feed-forward layer's activation
-times its gate, whose few large values leave 8 bits too coarse for the others) it stays float32, with int8 weights that use the whole range:
+times its gate, whose few large values leave 8 bits too coarse for the others) it stays float32, with int8 weights that use the whole range, except
+in subgraphs:
 
     MatMul(a * b, W)  ->  MatMul(a * b, DequantizeLinear(int8 W)), one scale for a column
 """
@@ -100,14 +101,15 @@ class Quantizer:
                 return self.gather(node)
         return iter([node])
 
-    def rewrite(self, graph: GraphProto) -> None:
+    def rewrite(self, graph: GraphProto, outermost: bool = True) -> None:
         transposed = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Transpose" and node.input[0] in self.weights}
-        products = gated(graph)
+        # onnxruntime 1.2x fuses this pattern, looks for the weight in the subgraph itself and fails.
+        products = gated(graph) if outermost else set()
         rounded: set[str] = set()
         nodes = []
         for node in graph.node:
             for inner in subgraphs(node):
-                self.rewrite(inner)
+                self.rewrite(inner, False)
             nodes += self.replace(node, transposed, products, rounded)
         used = used_names(nodes) | {value.name for value in graph.output}
         nodes = [node for node in nodes if node.op_type != "Transpose" or node.output[0] in used]
@@ -120,15 +122,20 @@ def used_names(nodes: list[NodeProto]) -> set[str]:
     return names.union(*(used_names(list(graph.node)) for node in nodes for graph in subgraphs(node)))
 
 
+def keep_used(model: ModelProto) -> None:
+    """Drops the initializers that no node reads."""
+    used = used_names(list(model.graph.node))
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+
+
 def quantize(model: ModelProto) -> ModelProto:
     """A q8 copy. Weights are the outermost graph's initializers."""
     copy = ModelProto()
     copy.CopyFrom(model)
     Quantizer(copy).rewrite(copy.graph)
-    used = used_names(list(copy.graph.node))
-    kept = [tensor for tensor in copy.graph.initializer if tensor.name in used]
-    del copy.graph.initializer[:]
-    copy.graph.initializer.extend(kept)
+    keep_used(copy)
     onnx.checker.check_model(copy)
     return copy
 

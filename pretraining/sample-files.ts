@@ -1,10 +1,13 @@
 /** The sample tasks as files: those of public/samples/ with their list. Pure; samples.ts writes them. */
-import { checked, type Sample, type SampleExample } from './sample-tools'
-import { CAUSAL } from './samples-causal'
+import { checked, type Sample, type SampleExample, type SampleGroup } from './sample-tools'
+import { CLASSES } from './samples-classes'
 import { MULTITASK } from './samples-multitask'
-import { SEQ2SEQ } from './samples-seq2seq'
+import { TEXTS } from './samples-texts'
 
-const SAMPLES: readonly Sample[] = [...CAUSAL, ...SEQ2SEQ, ...MULTITASK].map(checked)
+const SINGLE = [...CLASSES, ...TEXTS]
+const of = (wanted: SampleGroup): readonly Sample[] => SINGLE.filter(({ group }) => group === wanted)
+/** In the order of the page. */
+const SAMPLES: readonly Sample[] = [...of('causal'), ...of('seq2seq'), ...MULTITASK].map(checked)
 
 /** Texts by file name, in public/samples/. */
 export function sampleFiles(): ReadonlyMap<string, string> {

@@ -129,8 +129,6 @@ export function split(
   }
 }
 
-export const byLabel = ({ output }: SampleExample): string => output
-
 const LEAST = 40
 const MOST = 400
 

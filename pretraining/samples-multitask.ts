@@ -3,13 +3,14 @@
  * starts from it; on the encoder-decoder two tasks that share a prompt. Written by samples.ts.
  */
 import { DEGREES, DOERS, ING } from './sample-texts/forms'
-import { DAYS, SUMS } from './sample-texts/notes'
-import { after, bracketed, pairs, randomFrom, shuffled, split, triples, type Pairs, type Sample } from './sample-tools'
+import { DAYS } from './sample-texts/notes'
+import { MESSAGES } from './sample-texts/spam'
+import { HELD_OUT } from './sample-task'
+import { after, bracketed, labelled, pairs, randomFrom, shuffled, split, triples, type Pairs, type Sample } from './sample-tools'
 
 /** The page names a finished prompt after its sample; the target finds its source by this name. */
 const SOURCE_TITLE = 'Word endings'
 const ROWS_PER_TASK = 64
-const HELD_OUT = 0.25
 const FEW = 24
 
 const verbalizer = '{{input}} ->'
@@ -63,10 +64,14 @@ export const MULTITASK: readonly Sample[] = [
   {
     name: 'messages',
     group: 'multitask',
-    title: 'Weekday and sum, encoder-decoder',
+    title: 'Weekday and spam, encoder-decoder',
     explanation:
-      'Two things to find in messages, with one prompt: the day of the week in some rows, the sum of money in others. Each row says which is wanted, and each task is measured by itself.',
-    job: { base_model: 'promptlathe/tiny-seq2seq', tuning_type, num_epochs: 10, tuning_config: { num_tasks: 2 } },
-    ...split([...after('', some(bracketed(DAYS), 45), 'weekday'), ...after('', some(bracketed(SUMS), 46), 'sum')], HELD_OUT, 47),
+      'Two unlike tasks in one prompt: to find the day of the week in some messages, and to tell spam from the fine ones among others. Each row says which is wanted, and each task is measured by itself. With few rows of each, expect a little less than from a prompt for one task alone.',
+    job: { base_model: 'promptlathe/tiny-seq2seq', tuning_type, num_epochs: 25, tuning_config: { num_tasks: 2 } },
+    ...split(
+      [...after('', some(bracketed(DAYS), 45), 'weekday'), ...after('', some(labelled(MESSAGES), 46), 'spam or fine')],
+      HELD_OUT,
+      47,
+    ),
   },
 ]

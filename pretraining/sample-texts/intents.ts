@@ -22,7 +22,27 @@ beep when the tea has had three minutes
 no alarm on sundays from now on
 my train leaves early, wake me at four
 time my run
-ring me awake with birds singing at seven thirty`,
+ring me awake with birds singing at seven thirty
+wake us at dawn please
+set the alarm for ten to seven
+a timer of forty minutes for the roast
+is my alarm set for tomorrow
+i need an alarm at three in the afternoon
+wake me before the sun comes up
+start the timer now
+stop the alarm, i am awake
+two alarms, one at six and one at ten past
+turn the wake up call off for the holidays
+timer for the washing machine, one hour
+which alarms do i have
+let me sleep until ten today
+how many minutes are left
+reset the timer
+ring at midnight
+wake the children at half past seven
+alarm every weekday at five to six
+add three minutes to the timer
+i want to sleep for twenty minutes, then wake me`,
   music: `
 play something slow
 put on the new album by my favourite band
@@ -45,7 +65,27 @@ quiet classical sounds for reading
 repeat that last song
 give me drums and bass
 what is the name of this melody
-sing along songs for the car`,
+sing along songs for the car
+play the first song of the album
+some soft music for dinner
+play that song about the river again
+i would like to hear an old waltz
+next track
+louder please
+turn the music down a little
+play my running songs
+let me hear the new single
+put on a record by the choir
+stop the music
+songs from when i was young
+which band is this
+play the violin concert
+music for falling asleep
+start my morning playlist
+play it from the beginning
+i want to hear that singer from the film
+happy songs for cleaning the house
+pause the song`,
   weather: `
 will it rain this afternoon
 do i need an umbrella
@@ -68,30 +108,27 @@ is it dry enough to hang out the washing
 what will the sky look like this evening
 boots or sandals today
 is the heat going to last
-are there clouds over the mountains`,
-  light: `
-turn off the lamp in the hall
-it is too dark in here
-make the bedroom brighter
-switch on the kitchen lights
-dim everything for the film
-i can't see a thing, lights please
-lights out, good night
-change the lamp by the sofa to blue
-only leave the one on the stairs burning
-the bulb over the desk is too bright, lower it
-light up the porch, somebody is coming
-give the living room a warm glow
-switch off all the lamps upstairs
-set the garden lights to half
-make it look like candles in the dining room
-turn the bathroom light on
-i'm going to read, a bit more light by the bed
-is the light in the cellar still on
-all dark please
-let the lamps fade slowly
-red light in the kids' room
-the hall should light up when i come home`,
+are there clouds over the mountains
+what is the weather like today
+will it be warm tomorrow
+is it raining in london
+do we get snow this winter
+how windy is it going to be
+weather for the weekend please
+will the rain last all day
+is it sunny at the beach
+how cold will it be tonight
+does it look like thunder
+is the weather good enough for a walk
+will there be frost in the morning
+tell me tomorrow's temperature
+hot or cold on monday
+is there rain in the afternoon
+when does the sun come out
+how is the weather in paris
+will the snow stay
+is a warm week ahead
+any storms near the sea tonight`,
   phone: `
 call mum
 ring my brother back
@@ -114,51 +151,25 @@ text my neighbour to feed the cat
 have i missed a call
 reply yes to tom
 get me the doctor's surgery, it's urgent
-video call with the cousins`,
-  list: `
-we are out of milk, put it on the list
-add eggs and flour to my shopping
-what do i still have to buy
-take the onions off the list
-i need batteries next time i'm in town
-note down toothpaste
-cross out the bread, i've got it
-is butter on my list already
-write down two bottles of juice for the party
-empty my shopping list
-put cat food on there, the big bag
-we should get more rice
-what was i going to get at the baker's
-make that three lemons instead of one
-add whatever you need for pancakes
-soap is nearly finished, remember to buy some
-read me the groceries
-also a birthday card and some wrapping paper
-delete the last thing i added
-don't forget the coffee when we shop
-start a new list for the hardware shop
-potatoes, five pounds, write it down`,
-  map: `
-how do i get to the station
-take me home
-what is the quickest way to the airport
-avoid the motorway
-how far is it to the lake
-where is the nearest petrol station
-is there a traffic jam on my way to work
-find a route that passes a bakery
-which bus goes to the museum
-how long does the drive to the coast take
-turn left or right here
-show me the road to the castle
-i'm lost, where am i
-navigate to twelve station road
-is there parking close to the theatre
-lead me back to the hotel
-walk or take the tram, which is faster
-what street is this
-how many miles to the next town
-guide me around the road works
-where can i cross the river
-when will we arrive`,
+video call with the cousins
+call the doctor please
+phone my sister
+i want to call the hotel
+text anna that dinner is ready
+call the school at nine
+read out the message from mum
+who called
+send a message to the boss
+ring the taxi firm
+call me a plumber from my contacts
+tell dad by text that we arrived
+phone home
+what did lucy write
+call back the person who just rang
+message the team that i am ill
+dial nine four two
+answer the phone
+leave a message for my uncle
+call grandpa and wish him a happy birthday
+send my brother the address`,
 } as const

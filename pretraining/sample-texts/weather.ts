@@ -1,4 +1,4 @@
-/** Weather data and the sentence a forecaster makes of it, always in the same style (see ../samples-causal.ts). Written for this project. */
+/** Weather data and the sentence a forecaster makes of it, always in the same style (see ../samples.ts). Written for this project. */
 import { pick, randomFrom, type Pairs } from '../sample-tools'
 
 const SKIES = 'rain snow fog sunshine clouds hail thunder drizzle showers storms sleet frost'.split(' ')

@@ -66,10 +66,10 @@ const job = {
   base_model: MODEL,
   allow_downloads: false,
   device: 'wasm',
-  num_epochs: 3,
   batch_size: 4,
   tuning_config: { num_virtual_tokens: 8 },
   ...sample.job,
+  num_epochs: 10,
 }
 const greedy: GenerationParameters = { ...GENERATION_DEFAULTS, max_new_tokens: 12, seed: 1 }
 

@@ -30,6 +30,8 @@ import { startVisit, type Visit } from './visit'
 const NAME = 'Recommend or avoid?'
 const RENAMED = 'Moods of short sentences'
 const VIRTUAL_TOKENS = 6
+/** Enough to answer with a label and stop. */
+const EPOCHS = 8
 
 let visit: Visit
 let page: Page
@@ -77,7 +79,7 @@ describe('a first visit, on wasm', () => {
 
   test('keyboard alone: past the header by the skip link, on to Tune, and Enter starts the run', { timeout: LONG }, async () => {
     await chooseDevice(page, 'wasm')
-    await fillSetting(page, 'Epochs', '3')
+    await fillSetting(page, 'Epochs', String(EPOCHS))
     await fillSetting(page, 'Virtual tokens', String(VIRTUAL_TOKENS))
     await untilEnabled(tuneButton(page))
     await page.evaluate(() => {
@@ -123,11 +125,11 @@ describe('a first visit, on wasm', () => {
     expect(done).toEqual({ steps: held.total, device: 'wasm' })
     await disclose(tune, 'The curves as a table')
     const epochs = tune.getByRole('region', { name: 'The curves as a table' }).getByRole('row')
-    // Head, untuned, three epochs.
-    expect(await epochs.count()).toBe(5)
-    // Untuned, with solved examples in front, tuned.
+    // Head, untuned, and the epochs.
+    expect(await epochs.count()).toBe(2 + EPOCHS)
+    // Untuned, with an instruction, with solved examples in front, tuned.
     const measured = tune.getByRole('region', { name: 'How well it did' }).getByRole('row')
-    expect(await measured.filter({ hasText: /\d+ of \d+ right/ }).count()).toBe(3)
+    expect(await measured.filter({ hasText: /\d+ of \d+ right/ }).count()).toBe(4)
     // With every disclosure open, so that all there is gets looked at.
     await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)))
     await expectAccessible(page)

@@ -12,25 +12,40 @@ delete ort.env.wasm.wasmPaths
 
 export const { env, AutoModelForSeq2SeqLM, AutoTokenizer, Tensor } = transformers
 
-/** Greedy continuation of `text` by plain `pipeline('text-generation')`, with nothing but the folder given. */
-export async function continueText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
-  const generate = await transformers.pipeline('text-generation', folder, { dtype, device: 'auto' })
-  const output: unknown = await generate(text, { max_new_tokens, do_sample: false, return_full_text: false })
-  await generate.dispose()
+/** Of what a pipeline of transformers.js gives for one text. */
+function generatedText(output: unknown): string {
   const first: unknown = Array.isArray(output) ? output[0] : null
   if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
   return String(first.generated_text)
 }
 
+/** Greedy continuation of `text` by plain `pipeline('text-generation')`, with nothing but the folder given. */
+export async function continueText(folder: string, text: string, dtype: 'fp32' | 'q8', max_new_tokens: number): Promise<string> {
+  const generate = await transformers.pipeline('text-generation', folder, { dtype, device: 'auto' })
+  const output: unknown = await generate(text, { max_new_tokens, do_sample: false, return_full_text: false })
+  await generate.dispose()
+  return generatedText(output)
+}
+
+/** The same, left open for many texts. Close it when done. */
+export async function openContinuer(folder: string, dtype: 'fp32' | 'q8' | 'q4') {
+  const generate = await transformers.pipeline('text-generation', folder, { dtype, device: 'auto' })
+  return {
+    async answer(text: string, max_new_tokens: number): Promise<string> {
+      const output: unknown = await generate(text, { max_new_tokens, do_sample: false, return_full_text: false })
+      return generatedText(output)
+    },
+    close: () => generate.dispose(),
+  }
+}
+
 /** Plain `pipeline('text2text-generation')`, with nothing but the folder given: greedy answers of an encoder-decoder. Close it when done. */
-export async function openAnswerer(folder: string, dtype: 'fp32' | 'q8') {
+export async function openAnswerer(folder: string, dtype: 'fp32' | 'q8' | 'q4') {
   const generate = await transformers.pipeline('text2text-generation', folder, { dtype, device: 'auto' })
   return {
     async answer(text: string, max_new_tokens: number, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
       const output: unknown = await generate(text, { max_new_tokens, do_sample: false, ...more })
-      const first: unknown = Array.isArray(output) ? output[0] : null
-      if (typeof first !== 'object' || first === null || !('generated_text' in first)) throw new Error('no generated text')
-      return String(first.generated_text)
+      return generatedText(output)
     },
     close: () => generate.dispose(),
   }

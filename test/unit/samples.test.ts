@@ -125,7 +125,9 @@ describe('the cards', () => {
       if (!card) return
       const { base_model, model_dtype, model_sha256, sample_sha256 } = card
       expect(base_model, `${key}'s card is of another model; ${command}`).toBe(jobOf(sample).base_model)
-      expect(model_sha256, `${key}'s card is of another file of ${base_model}; ${command}`).toBe(modelHash(base_model, model_dtype))
+      expect(model_sha256, `${key}'s card is of another file of ${base_model}; ${command}`).toBe(
+        modelHash(base_model, model_dtype),
+      )
       expect(sample_sha256, `${key}'s card is of other rows or settings; ${command}`).toBe(
         sampleHash(jsonOf(name), origin ? jsonOf(origin.name) : null),
       )

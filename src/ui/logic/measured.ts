@@ -28,7 +28,9 @@ export const MeasuredSchema = v.object({
   seeds: v.number(),
   /** Exact match. */
   ...compared,
-  /** ROUGE-L, where outputs are texts and no labels. */
+  /** Share of rows whose own label is the likeliest of all labels, where outputs are labels: fair to what goes on behind the right one. */
+  label_accuracy: v.nullable(v.object(compared)),
+  /** ROUGE-L, where outputs are texts of several words. */
   rouge_l: v.nullable(v.object(compared)),
   /** Exact match of each task; empty where there is one. */
   tasks: v.record(v.string(), SpreadSchema),
@@ -49,10 +51,18 @@ export const CardsSchema = v.record(v.string(), MeasuredSchema)
 /** Name under which a sample that starts from another's prompt was measured starting from RANDOM. */
 export const fromRandomName = (name: string): string => `${name}-from-random`
 
-/** How far the tuned prompt is in front of the best of the others, in exact match (-1..1). */
-export function aheadBy({ untuned, text_prompt, few_shot, tuned }: Measured): number {
-  return tuned.mean - Math.max(0, untuned ?? 0, text_prompt ?? 0, few_shot ?? 0)
-}
+export type Compared = NonNullable<Measured['rouge_l']>
+
+/** The best of those that are not tuned; 0 where none was measured. */
+export const bestOther = ({ untuned, text_prompt, few_shot }: Compared): number =>
+  Math.max(0, untuned ?? 0, text_prompt ?? 0, few_shot ?? 0)
+
+/**
+ * How far the tuned prompt's exact match is in front of the best of the others (-1..1). To be fair to words, theirs counts as right
+ * also where the right label is merely the likeliest of the labels.
+ */
+export const aheadBy = (card: Measured): number =>
+  card.tuned.mean - Math.max(bestOther(card), card.label_accuracy ? bestOther(card.label_accuracy) : 0)
 
 /** "88 % (86 to 90 %)"; without the range where there is none to see. */
 export function spread({ mean, min, max }: Spread): string {
@@ -61,7 +71,7 @@ export function spread({ mean, min, max }: Spread): string {
 }
 
 /** "untuned 0 %, instruction 3 %, ..., tuned 88 % (86 to 90 %)", without what was not measured. */
-function comparison({ untuned, text_prompt, few_shot, tuned }: Pick<Measured, keyof typeof compared>): string {
+function comparison({ untuned, text_prompt, few_shot, tuned }: Compared): string {
   const said = [
     ['untuned', untuned],
     ['instruction', text_prompt],
@@ -73,9 +83,10 @@ function comparison({ untuned, text_prompt, few_shot, tuned }: Pick<Measured, ke
 
 /** The card in sentences. @param random the same sample started from RANDOM, where that was measured too */
 export function measuredText(card: Measured, random: Measured | null): string {
-  const { rouge_l, held_out, seeds, seconds, cores, device, measured } = card
+  const { label_accuracy, rouge_l, held_out, seeds, seconds, cores, device, measured } = card
   const sentences = [
     `Measured on ${plural(held_out, 'held-out row')}, exact answers: ${comparison(card)}.`,
+    ...(label_accuracy ? [`If only the labels are ranked: ${comparison(label_accuracy)}.`] : []),
     ...(rouge_l ? [`How much of the wanted text is there (ROUGE-L): ${comparison(rouge_l)}.`] : []),
     ...(random ? [`Started from random numbers instead: tuned ${spread(random.tuned)}.`] : []),
     `${plural(seeds, 'run')} of ${duration(seconds)} on ${plural(cores, 'core')} (${device}), ${measured}.`,
