@@ -30,7 +30,7 @@ export const LEVELS: Levels = {
 }
 
 /** A sweep of a quarter of the time. */
-export const QUICK_LEVELS: Levels = { ratio: QUICK_RATIOS, num_virtual_tokens: [8, 32], num_epochs: [10, 40] }
+export const QUICK_LEVELS: Levels = { ratio: [0.125, 0.5], num_virtual_tokens: [8], num_epochs: [10, 40] }
 
 export const FACTORS: readonly Factor[] = ['ratio', 'num_virtual_tokens', 'num_epochs', 'init', 'batch_size']
 
@@ -89,11 +89,8 @@ export function secondRound(center: Setting, levels: Levels, score: Score): Sett
     v.parse(SettingSchema, { ...center, ...Object.fromEntries(some.map(({ factor, level }) => [factor, level])) })
   if (changes.length === 0) return []
   const all = together(changes)
-  const ratios = neighbours(
-    [...new Set([...(levels.ratio ?? []), center.ratio])].sort((a, b) => a - b),
-    all.ratio,
-  )
-  const around = changes.length > 1 || all.ratio === center.ratio ? ratios.map((ratio) => withLevel(all, 'ratio', ratio)) : []
+  const ratios = levels.ratio ? [...new Set([...RATIOS, center.ratio])].sort((a, b) => a - b) : []
+  const around = neighbours(ratios, all.ratio).map((ratio) => withLevel(all, 'ratio', ratio))
   const known = new Set(oneAtATime(center, levels).map(keyOf))
   return distinct([together(changes.slice(0, 2)), all, ...around]).filter((setting) => !known.has(keyOf(setting)))
 }

@@ -13,52 +13,15 @@ import { parseArgs } from 'node:util'
 import { ROOT } from '../../cli/serve'
 import { defaultsFor } from './defaults'
 import { learningRateSweep } from './learning-rate-sweep'
+import { levelsFor, sweepTask } from './one-task'
 import { RunRecords, type RunRecord } from './records'
 import { Runner } from './runner'
-import {
-  bestOf,
-  LEVELS,
-  oneAtATime,
-  QUICK_LEVELS,
-  QUICK_RATIOS,
-  RATIOS,
-  secondRound,
-  type Levels,
-  type Setting,
-} from './settings'
-import { choosingScore, CHOOSING_SEEDS, FRESH_SEEDS, settingsIn } from './scores'
+import { LEVELS, QUICK_LEVELS, QUICK_RATIOS, RATIOS } from './settings'
+import { CHOOSING_SEEDS, FRESH_SEEDS } from './scores'
 import { markdown, type TaskResult } from './table'
 import { readTasks, type Task } from './tasks'
 
 const RESULTS = join(ROOT, 'bench', 'results')
-
-interface Options {
-  readonly levels: Levels
-  readonly choosing: readonly number[]
-  readonly fresh: readonly number[]
-}
-
-/** What can be varied on this task: no words to start from without an instruction, and what starts from a prompt keeps to it. */
-function levelsFor(task: Task, levels: Levels): Levels {
-  const { init, num_epochs = [], ...rest } = levels
-  const epochs = task.suggested_epochs === null ? [] : [task.suggested_epochs]
-  const inits = (init ?? []).filter((method) => method !== 'TEXT' || task.instruction !== '')
-  const all = { ...rest, num_epochs: [...new Set([...num_epochs, ...epochs])].sort((a, b) => a - b) }
-  return task.source || inits.length === 0 ? all : { ...all, init: inits }
-}
-
-async function sweep(runner: Runner, task: Task, model: string, options: Options): Promise<void> {
-  const standard = defaultsFor(task)
-  const levels = levelsFor(task, options.levels)
-  const records: RunRecord[] = []
-  const measure = async (settings: readonly Setting[], seeds: readonly number[]) => {
-    for (const seed of seeds) for (const setting of settings) records.push(await runner.run(task, model, setting, seed))
-  }
-  await measure(oneAtATime(standard, levels), options.choosing)
-  await measure(secondRound(standard, levels, choosingScore(records)), options.choosing)
-  const best = bestOf([standard, ...settingsIn(records)], choosingScore(records)) ?? standard
-  await measure([standard, best], options.fresh)
-}
 
 /** The records of a task on the model and data of its newest one. */
 function current(task: Task, records: readonly RunRecord[], model: string): TaskResult | null {
@@ -100,7 +63,7 @@ async function main(): Promise<void> {
     throw new Error(`no such sample: ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
   const tasks = positionals.length > 0 ? all.filter(({ name }) => positionals.includes(name)) : all
   const seeds = countOf(values.seeds ?? (values.quick ? '1' : '2'), 'seeds', CHOOSING_SEEDS.length)
-  const fresh = countOf(values.fresh ?? '3', 'fresh', FRESH_SEEDS.length)
+  const fresh = countOf(values.fresh ?? (values.quick ? '2' : '3'), 'fresh', FRESH_SEEDS.length)
   const choosing = CHOOSING_SEEDS.slice(0, seeds)
   const records = new RunRecords(join(RESULTS, 'sweep.jsonl'))
   if (values['learning-rate']) {
@@ -134,7 +97,9 @@ async function main(): Promise<void> {
       for (const task of tasks) {
         for (const model of folders.length > 0 ? folders.map(({ name }) => name) : [task.base_model]) {
           if (!(await runner.sameKind(task.base_model, model))) continue
-          await sweep(runner, task, model, options)
+          const standard = defaultsFor(task)
+          const own = { ...options, levels: levelsFor(task, options.levels) }
+          await sweepTask(standard, own, (setting, seed) => runner.run(task, model, setting, seed))
           writeFileSync(join(RESULTS, 'sweep.md'), markdown(resultsOf(), machine()))
         }
       }

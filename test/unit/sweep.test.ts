@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { learningRateTable } from '../../bench/sweep/learning-rate-table'
+import { levelsFor, sweepTask } from '../../bench/sweep/one-task'
 import { rebased, repetition, rotation, scaling } from '../../bench/sweep/rebase'
 import { RunRecords, type RunRecord } from '../../bench/sweep/records'
 import { CHOOSING_SEEDS, FRESH_SEEDS, standardError, verdictOf } from '../../bench/sweep/scores'
@@ -62,6 +63,27 @@ describe('settings', () => {
 
   test('no second round where nothing helped', () => {
     expect(secondRound(STANDARD, LEVELS, () => 0.5)).toEqual([])
+  })
+})
+
+describe('a task', () => {
+  test('finds two changes that are good together, and scores them where they were not chosen', async () => {
+    const better = ({ ratio, num_epochs }: Setting): number => 0.5 + (ratio === 0.5 ? 0.1 : 0) + (num_epochs === 40 ? 0.2 : 0)
+    const fresh: readonly number[] = FRESH_SEEDS.slice(0, 3)
+    const options = { levels: LEVELS, choosing: CHOOSING_SEEDS.slice(0, 2), fresh }
+    const runs = await sweepTask(STANDARD, options, (setting, seed) => Promise.resolve(record(setting, seed, better(setting))))
+    expect(new Set(runs.map(({ setting, seed }) => `${keyOf(setting)} ${seed}`)).size).toBe(runs.length)
+    const verdict = verdictOf(runs, STANDARD)
+    expect(verdict).toMatchObject({ best: { ...STANDARD, ratio: 0.5, num_epochs: 40 }, seeds: 3 })
+    expect(verdict?.gap).toBeCloseTo(0.3, 9)
+    expect(runs.filter(({ seed }) => fresh.includes(seed))).toHaveLength(6)
+  })
+
+  test('starts from words only where there are some, and from a prompt only from that', () => {
+    const task = { suggested_epochs: 12, instruction: '', source: null }
+    expect(levelsFor(task, LEVELS)).toMatchObject({ init: ['RANDOM', 'SAMPLE_VOCAB'], num_epochs: [5, 10, 12, 20, 40] })
+    expect(levelsFor({ ...task, instruction: 'Say it.' }, LEVELS).init).toContain('TEXT')
+    expect(levelsFor({ ...task, source: { title: 'Other', method: 'AVERAGE_SOURCE' } }, LEVELS).init).toBeUndefined()
   })
 })
 
