@@ -30,6 +30,8 @@ export interface Work {
   readonly validation: readonly Example[] | null
   /** The folder of this machine that base_model names, if it names one. */
   readonly modelDirectory: string | null
+  /** Where the model's files lie on this machine: that folder, or an embedded model's; null for a model of the hub. */
+  readonly modelFolder: string | null
   /** The folder with the prompt the job starts from; null where it starts afresh. */
   readonly sourceDirectory: string | null
   /** Lines to show: what is ignored, which rows were skipped. */
@@ -127,11 +129,16 @@ function sourceDirectory(job: Job, { folder, problems }: Reading): string | null
   return found ?? null
 }
 
+/** The folder with the model's files; null where they are not on this machine. */
+function modelFolder(base_model: string, folder: string): string | null {
+  return modelDirectory(base_model, folder) ?? (isEmbedded(base_model) ? join(EMBEDDED, base_model) : null)
+}
+
 /** What config.json says against the job; nothing where it is not on this machine. */
 function modelProblems(job: Job, folder: string): readonly Problem[] {
   const { base_model } = job
   const wrong = (message: string): Problem[] => [{ field: 'base_model', message: `${show(base_model)} ${message}` }]
-  const directory = modelDirectory(base_model, folder) ?? (isEmbedded(base_model) ? join(EMBEDDED, base_model) : null)
+  const directory = modelFolder(base_model, folder)
   if (directory === null)
     return isModelId(base_model)
       ? []
@@ -178,6 +185,7 @@ export function readWork(path: string, device: string | undefined): Work {
     train: examples,
     validation: held,
     modelDirectory: modelDirectory(file.job.base_model, folder),
+    modelFolder: modelFolder(file.job.base_model, folder),
     sourceDirectory: source,
     notes,
   }

@@ -3,7 +3,7 @@
  *
  * Runs a job file in the same worker the page uses, in a headless Chromium. Writes DIR/prompt/ (PEFT adapter; of a multitask prompt also each
  * task as an adapter of its own, DIR/prompt-TASK/), DIR/report.json (the job in it) and with --bake DIR/model/ (transformers.js layout), with --caikit
- * DIR/caikit/ (a caikit module); of several tasks DIR/model-TASK/ and so on. --check only validates. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
+ * DIR/caikit/ (a caikit module); of several tasks DIR/model-TASK/ and so on. --check validates, and says what training needs of memory. Exit 0: all was written (or the job is valid); 2: the job or the arguments are wrong, each problem as
  * `field: message`; 1: anything else.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import type { Job } from '../src/job/parameters'
 import { OF_ONE_TASK, type ExportFormat } from '../src/library/export-formats'
 import type { Evaluation, Metrics, PromptSummary, TuneReport } from '../src/library/prompt-record'
+import { memoryLines } from './check-memory'
 import { CommandFailed, Headless } from './headless'
 import { ProgressLine } from './progress-line'
 import { InvalidJob, readWork, type Work } from './read-job'
@@ -133,6 +134,7 @@ async function main(): Promise<number> {
   for (const note of work.notes) console.error(note)
   if (values.check) {
     console.log(`valid: ${work.train.length} examples, ${work.validation?.length ?? work.file.job.validation} held out`)
+    for (const text of await memoryLines(work)) console.log(text)
     return 0
   }
   const out = resolve(values.out ?? join('out', basename(path, '.json')))

@@ -2,7 +2,7 @@
  * The models the page offers, as data: small ones of every family that can be tuned. Layouts and sizes were read from the hub's own file lists
  * (pages of huggingface.co/<id>/tree/main/onnx, as archived) in November 2026, for this list and not by the page, which asks nobody before a
  * button is pressed. `checked` says for which of them that was possible; the others' sizes are worked out from their weights. Licences are
- * those of the models they were exported from.
+ * those of the models they were exported from, as these are well known; they were not looked up for this list, and the page links each card.
  */
 import type { CatalogueModel } from './catalogue'
 
