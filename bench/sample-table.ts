@@ -7,7 +7,16 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { ROOT } from '../cli/serve'
-import { aheadBy, bestOther, CardsSchema, fromRandomName, spread, type Measured, type Spread } from '../src/ui/logic/measured'
+import {
+  aheadBy,
+  aheadByRank,
+  bestOther,
+  CardsSchema,
+  fromRandomName,
+  spread,
+  type Measured,
+  type Spread,
+} from '../src/ui/logic/measured'
 import { percent } from '../src/ui/logic/format'
 
 const FOLDER = join(ROOT, 'bench', 'results')
@@ -97,6 +106,7 @@ export function tableOf(cards: Cards, names: readonly string[]): string {
   const found = names.flatMap((name) => [cards[name] ?? [], cards[fromRandomName(name)] ?? []].flat())
   const measured = names.flatMap((name) => cards[name] ?? [])
   const ahead = measured.filter((card) => aheadBy(card) >= BAR).length
+  const strict = measured.filter((card) => aheadByRank(card) >= BAR).length
   const quick = measured.filter(({ seconds }) => seconds <= LONGEST_SECONDS).length
   const where = [...new Set(found.map(({ machine, measured: day }) => `${machine}, ${day}`))].join('; ')
   const files = [
@@ -108,10 +118,11 @@ export function tableOf(cards: Cards, names: readonly string[]): string {
 |---|---|---|---|---|---|---|---|---|---|---|---|---|
 ${found.map(tableLine).join('\n')}
 
-Exact match on the held-out rows; "ahead by" is the tuned prompt's mean less the best of the other three, in points, where\nwords count as right also when the right label is only the likeliest of the labels, with whatever is written behind it. Seconds are of one run with all its measuring.
+Exact match on the held-out rows; "ahead by" is the tuned prompt's mean less the best of the other three, in points. "Label ranked
+first" is the share of rows whose own label is the likeliest of the labels, whatever would be written: what the model knows without saying it. Seconds are of one run with all its measuring.
 Models: ${files.join(', ')}. Measured on ${where}. Made by \`npm run cards\`.
 
-${ahead} of ${measured.length} measured samples are ahead by ${100 * BAR} points or more; ${quick} of ${measured.length} took at most ${LONGEST_SECONDS / 60} minutes a run.
+${ahead} of ${measured.length} measured samples are ahead by ${100 * BAR} points or more, ${strict} also when the others need only rank the right label first; ${quick} of ${measured.length} took at most ${LONGEST_SECONDS / 60} minutes a run.
 `
 }
 

@@ -28,7 +28,7 @@ export const TEXTS: readonly Sample[] = [
     name: 'ing-form',
     title: 'The -ing form',
     explanation:
-      'A verb goes in, its -ing form comes out: "walk" becomes "walking", "bake" becomes "baking", "run" becomes "running". The model learned other verb forms, never this one. Expect the plain ones right; doubled letters are harder.',
+      'A verb goes in, its -ing form comes out: "walk" becomes "walking", "bake" becomes "baking", "run" becomes "running". The model learned other verb forms, never this one. Expect a good third of the held-out verbs right, the plain ones first, where words get none.',
     num_epochs: 20,
     instruction: 'Give the -ing form.',
     rows: pairs(ING),
@@ -58,7 +58,7 @@ export const TEXTS: readonly Sample[] = [
     name: 'comparative',
     title: 'Comparative',
     explanation:
-      'An adjective goes in, its comparative comes out: "cold" becomes "colder", "easy" becomes "easier", "big" becomes "bigger". A form the model never saw asked for. Expect most held-out adjectives right.',
+      'An adjective goes in, its comparative comes out: "cold" becomes "colder", "easy" becomes "easier", "big" becomes "bigger". A form the model never saw asked for. Expect about a third of the held-out adjectives right, the plain ones first, where words get none.',
     num_epochs: 12,
     instruction: 'Give the comparative.',
     rows: comparatives,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { aheadBy, measuredText, type Measured } from './measured'
+import { aheadBy, aheadByRank, measuredText, type Measured } from './measured'
 
 const card: Measured = {
   title: 'Spam?',
@@ -53,6 +53,7 @@ test('ahead by: of the best of the others, behind is negative, what is not measu
   expect(aheadBy({ ...card, text_prompt: 0.98 })).toBeCloseTo(-0.1)
   // Right labels with more behind them are no exact answers, but not for lack of knowing.
   const ranked = { untuned: 0.5, text_prompt: 0.8, few_shot: null, tuned: { mean: 1, min: 1, max: 1 } }
-  expect(aheadBy({ ...card, label_accuracy: ranked })).toBeCloseTo(0.08)
+  expect(aheadByRank({ ...card, label_accuracy: ranked })).toBeCloseTo(0.08)
+  expect(aheadBy({ ...card, label_accuracy: ranked })).toBeCloseTo(0.57)
   expect(aheadBy({ ...card, untuned: null, text_prompt: null, few_shot: null })).toBeCloseTo(0.88)
 })

@@ -57,11 +57,11 @@ export type Compared = NonNullable<Measured['rouge_l']>
 export const bestOther = ({ untuned, text_prompt, few_shot }: Compared): number =>
   Math.max(0, untuned ?? 0, text_prompt ?? 0, few_shot ?? 0)
 
-/**
- * How far the tuned prompt's exact match is in front of the best of the others (-1..1). To be fair to words, theirs counts as right
- * also where the right label is merely the likeliest of the labels.
- */
-export const aheadBy = (card: Measured): number =>
+/** How far the tuned prompt's exact match is in front of the best of the others (-1..1). */
+export const aheadBy = (card: Measured): number => card.tuned.mean - bestOther(card)
+
+/** The same, counting an answer of the others as right also where the right label is merely the likeliest of the labels, which a model only asked to write cannot use. */
+export const aheadByRank = (card: Measured): number =>
   card.tuned.mean - Math.max(bestOther(card), card.label_accuracy ? bestOther(card.label_accuracy) : 0)
 
 /** "88 % (86 to 90 %)"; without the range where there is none to see. */
