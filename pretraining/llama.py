@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from t5 import RMSNorm, read_safetensors, write_safetensors
+from t5 import RMSNorm, read_safetensors, save_checkpoint
 
 MASKED = -1e30
 Cache = tuple[Tensor, Tensor]  # keys and values of a layer, [batch, key/value heads, length, width of a head]
@@ -112,9 +112,7 @@ class Llama(nn.Module):
         return model.eval()
 
     def save(self, folder: str) -> None:
-        with open(f"{folder}/config.json", "w") as file:
-            json.dump(self.config, file, indent=2)
-        write_safetensors(f"{folder}/model.safetensors", self.state_dict())
+        save_checkpoint(folder, self.config, self.state_dict())
 
     @torch.no_grad()
     def initialise(self) -> "Llama":

@@ -46,6 +46,13 @@ def write_safetensors(path: str, tensors: dict[str, Tensor]) -> None:
             file.write(tensor.detach().float().contiguous().numpy().tobytes())
 
 
+def save_checkpoint(folder: str, config: dict, tensors: dict[str, Tensor]) -> None:
+    """As transformers lays one out."""
+    with open(f"{folder}/config.json", "w") as file:
+        json.dump(config, file, indent=2)
+    write_safetensors(f"{folder}/model.safetensors", tensors)
+
+
 def gelu_new(x: Tensor) -> Tensor:
     return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))
 
@@ -193,9 +200,7 @@ class T5(nn.Module):
         return model.eval()
 
     def save(self, folder: str) -> None:
-        with open(f"{folder}/config.json", "w") as file:
-            json.dump(self.config, file, indent=2)
-        write_safetensors(f"{folder}/model.safetensors", self.state_dict())
+        save_checkpoint(folder, self.config, self.state_dict())
 
     @torch.no_grad()
     def initialise(self) -> "T5":

@@ -7,12 +7,9 @@ import { readFile } from 'node:fs/promises'
 import { register } from 'node:module'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-web'
-import { listFiles, ROOT } from '../../cli/serve'
-import { TunerClient, type WorkerPort } from '../../src/client'
-import { MemoryStore, type KeyValueStore } from '../../src/library/store'
+import { connect, fetchOwnModels, MODELS_PATH, storesIn } from '../../cli/in-process'
+import { listFiles } from '../../cli/serve'
 import type { CommandName, Commands, Results } from '../../src/protocol'
-
-const MODELS = '/models/'
 
 /** A loader hook for Node: files imported as text with "?raw", as Vite has them (src/formats/python). It runs in a thread of its own. */
 const RAW_IMPORTS = `
@@ -23,54 +20,27 @@ export async function load(url, context, nextLoad) {
   return { format: 'module', shortCircuit: true, source: 'export default ' + JSON.stringify(text) }
 }`
 
-const fetchPublic: typeof fetch = async (input, init) => {
-  const url = input instanceof Request ? input.url : String(input)
-  if (!url.startsWith(MODELS)) throw new TypeError('a sweep asks nothing of the network')
-  const bytes = await readFile(join(ROOT, 'public', url)).catch(() => null)
-  if (!bytes) return new Response(null, { status: 404 })
-  const headers = { 'content-length': String(bytes.length) }
-  return new Response(init?.method === 'HEAD' ? null : new Uint8Array(bytes), { headers })
-}
-
 export class NodeWorker {
-  private constructor(
-    private readonly client: TunerClient,
-    private readonly ports: readonly MessagePort[],
-  ) {}
+  private constructor(private readonly connection: ReturnType<typeof connect>) {}
 
   static async open(threads: number): Promise<NodeWorker> {
     ort.env.wasm.numThreads = threads
     // The worker imports files as text, which Node has to be told of before.
     register(`data:text/javascript,${encodeURIComponent(RAW_IMPORTS)}`)
     const { Tuner } = await import('../../workers/session/tuner')
-    const { port1, port2 } = new MessageChannel()
-    const stores = new Map<string, KeyValueStore>()
-    const tuner = new Tuner({
+    const surroundings = {
       ort,
-      fetch: fetchPublic,
-      models_path: MODELS,
-      openStore: (name) => {
-        const store = stores.get(name) ?? new MemoryStore()
-        stores.set(name, store)
-        return store
-      },
+      fetch: fetchOwnModels,
+      models_path: MODELS_PATH,
+      openStore: storesIn(new Map()),
       storage: null,
       locks: null,
-      post: (event) => port2.postMessage(event),
-    })
-    port2.onmessage = (message: MessageEvent<unknown>) => void tuner.receive(message.data)
-    const port: WorkerPort = {
-      postMessage: (message) => port1.postMessage(message),
-      addEventListener: (type: string, listener: (event: never) => void) => {
-        if (type === 'message') port1.onmessage = listener as (event: MessageEvent) => void
-      },
-      terminate: () => port1.close(),
     }
-    return new NodeWorker(new TunerClient(port), [port1, port2])
+    return new NodeWorker(connect((post) => new Tuner({ ...surroundings, post })))
   }
 
   request<Name extends CommandName>(type: Name, payload: Commands[Name]): Promise<Results[Name]> {
-    return this.client.request(type, payload, () => undefined)
+    return this.connection.client.request(type, payload, () => undefined)
   }
 
   /** Makes a folder of this machine the model `name`. */
@@ -78,11 +48,11 @@ export class NodeWorker {
     const files = await Promise.all(
       listFiles(directory).map(async (path) => ({ path, blob: new Blob([await readFile(join(directory, path))]) })),
     )
-    await this.client.request('add_model_files', { name, files }, () => undefined)
+    await this.connection.client.request('add_model_files', { name, files }, () => undefined)
   }
 
   close(): Promise<void> {
-    for (const port of this.ports) port.close()
+    this.connection.close()
     return Promise.resolve()
   }
 }

@@ -14,7 +14,7 @@ export const EMBEDDED_MODELS: readonly CatalogueModel[] = [
     family: 'Llama',
     embedded: true,
     label: 'Tiny causal model (embedded)',
-    about: 'Comes with the page and works offline: small enough to tune in seconds, made for the sample tasks.',
+    about: 'Comes with the page and works offline: small enough to tune in a minute or two.',
     suits: ['labels', 'rewriting'],
     parameters_millions: 4,
     megabytes: { fp32: 16, q8: 4 },
